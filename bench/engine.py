@@ -66,13 +66,13 @@ def _compare(model: Any, tokenizer: Any, prompt: list[int], tokens: int, times: 
 
 
 def _ours(model: Any, tokenizer: Any, prompt: list[int], tokens: int) -> tuple[float, list[int]]:
-    from core.engine.answer_text import AnswerText
+    from core.engine.answer_reader import AnswerReader
     from core.engine.caches.row_pool import make_pool
     from core.engine.sequence import AnswerSequence
     from core.engine.steps.step import GREEDY
 
     pool = make_pool(model, (), 1 << 30)
-    text = AnswerText(tokenizer, None)
+    text = AnswerReader(tokenizer, None)
     sequence = AnswerSequence(prompt, text, choice=GREEDY, limit=tokens, stop_ids=frozenset(), cold=True)
     sequence.begin()
     pool.place(sequence)

@@ -3,9 +3,10 @@
     python -m bench.reask [--model demo] [--tokens 600] [--back 500] [--times 3]
 
 A question of about `--tokens` tokens is asked cold, unchanged, with an edit in its last word, and with one `--back`
-tokens before its end; then it is only read (`max_tokens` 0), as a terminal does while a person types, and asked. Prints
-JSON: milliseconds at the client until the first text, as medians; the server's own prefill; and the tokens that were
-fed.
+tokens before its end; then it is only read (`max_tokens` 0), as a terminal does while a person types, and asked. Last,
+a longer answer is asked for again after an edit, with and without the old answer as its draft. Prints JSON:
+milliseconds at the client until the first text, as medians; the server's own prefill; the tokens that were fed; and
+tokens a second of the longer answer.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from core.engine.protocol import AnswerFinish, AnswerPiece, ChatQuestion
 
 _SENTENCE = "A train leaves the old town at nine and passes a bridge, a mill and two quiet villages before it stops."
 _WORDS = _SENTENCE.split()
+
+_LONG = 128  # tokens of an answer that is asked for again
 
 
 def question(words: list[str], **more: Any) -> ChatQuestion:
@@ -54,6 +57,7 @@ async def measure(model: str, adapter: str, tokens: int, back: int, times: int) 
             found.setdefault(f"edit {back} tokens back", []).append(await _ask(client, question(far)))
             await _ask(client, msgspec.structs.replace(question(read), max_tokens=0))
             found.setdefault("read before", []).append(await _ask(client, question(read)))
+        report["answer like the one before"] = await _drafted(client, words, times)
         cold = statistics.median(it["first_ms"] for it in found["cold"])
         for name, measured in found.items():
             median = {key: round(statistics.median(it[key] for it in measured), 1) for key in measured[0]}
@@ -61,6 +65,29 @@ async def measure(model: str, adapter: str, tokens: int, back: int, times: int) 
         return report
     finally:
         await client.shutdown()
+
+
+async def _drafted(client: EngineClient, words: list[str], times: int) -> dict[str, Any]:
+    """Tokens a second of an answer whose question was edited at its end: without a draft, and with the old answer."""
+    old = await _texts(client, msgspec.structs.replace(question(words), max_tokens=_LONG))
+    found: dict[str, list[float]] = {"plain": [], "drafted": []}
+    finish = None
+    for turn in range(times):
+        asked = msgspec.structs.replace(question([*words[:-1], f"stops{turn}."]), max_tokens=_LONG)
+        found["plain"].append((await _finish(client, asked)).tokens_per_second)
+        finish = await _finish(client, msgspec.structs.replace(asked, draft=old))
+        found["drafted"].append(finish.tokens_per_second)
+    plain, drafted = (statistics.median(rates) for rates in found.values())
+    report: dict[str, Any] = {
+        "plain": round(plain, 1),
+        "drafted": round(drafted, 1),
+        "ratio": round(drafted / plain, 2),
+    }
+    return report | ({"from_draft": finish.drafted_tokens, "why_not": finish.draft_why} if finish is not None else {})
+
+
+async def _texts(client: EngineClient, asked: ChatQuestion) -> str:
+    return "".join([item.text async for item in client.ask(asked) if isinstance(item, AnswerPiece)])
 
 
 async def _words(client: EngineClient, tokens: int) -> list[str]:
@@ -85,14 +112,13 @@ async def _ask(client: EngineClient, asked: ChatQuestion) -> dict[str, float]:
     async for item in client.ask(asked):
         if not first:  # a piece of text, or the end of an answer without any
             first = time.perf_counter() - start
-        if isinstance(item, AnswerPiece):
-            continue
-        return {
-            "first_ms": first * 1000,
-            "prefill_ms": item.prefill_seconds * 1000,
-            "prompt_tokens": item.prompt_tokens,
-            "fed_tokens": item.prompt_tokens - item.reused_tokens,
-        }
+        if isinstance(item, AnswerFinish):
+            return {
+                "first_ms": first * 1000,
+                "prefill_ms": item.prefill_seconds * 1000,
+                "prompt_tokens": item.prompt_tokens,
+                "fed_tokens": item.prompt_tokens - item.reused_tokens,
+            }
     raise RuntimeError("the answer ended without saying how")
 
 

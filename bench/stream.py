@@ -72,13 +72,13 @@ async def paced(count: int, rate: float) -> AsyncIterator[tuple[str, str]]:
 
 
 def suiron(count: int, rate: float) -> None:
-    from core.engine.protocol import AnswerFinish, AnswerPiece, ChatQuestion
+    from core.engine.protocol import AnswerEvent, AnswerPiece, ChatQuestion
     from core.session import Session, save_session
     from tests.support.scripted_engine import ScriptedEngine, finish
     from tui.app import SuironApp
 
     class PacedEngine(ScriptedEngine):
-        async def ask(self, question: ChatQuestion) -> AsyncIterator[AnswerPiece | AnswerFinish]:
+        async def ask(self, question: ChatQuestion) -> AsyncIterator[AnswerEvent]:
             async for section, text in paced(count, rate):
                 yield AnswerPiece("reasoning" if section == "reasoning" else "response", text)
             yield finish(tokens=count)

@@ -77,9 +77,12 @@ def prepare(folder: Path) -> Any:
     from core.models.backend import prepare_imports
 
     prepare_imports()
-    from core.engine import resident_model
+    from core.engine import load_check
     from core.engine.caches import lane_maker
     from core.engine.caches.lane import Lane
+    from core.models import loading
+    from core.models.backend import choose_inference_backend
+    from core.models.checked_model import CheckedModel
     from core.models.loading import LoadedModel
     from core.tokens.tokenizer import TextTokenizer
     from tests.support.tiny_model import make_tiny_model
@@ -91,11 +94,16 @@ def prepare(folder: Path) -> Any:
     model = AutoModelForCausalLM.from_pretrained(folder)
     model.config.max_position_embeddings = 1 << 20
     tokens = tokenizer.encode("It has been a long way, and the answer is not near. ")[0]
-    loaded: Any = LoadedModel(model=model, tokenizer=tokenizer, backend="scripted")  # type: ignore[arg-type]
+    backend = choose_inference_backend(True)
+    loaded = LoadedModel(model=model, tokenizer=tokenizer, backend=backend)
+
+    def checked(name: str, *_: Any, form: Any, **__: Any) -> CheckedModel:
+        return CheckedModel(name=name, folder=folder, fingerprint=name, form=form, backend=backend, tokenizer=tokenizer)
+
     rows = lane_maker.MOST_ROWS
     replaced: list[tuple[Any, str, Any]] = [
-        (resident_model, "load_for_inference", lambda *_, **__: loaded),
-        (resident_model, "check_model", lambda *_: folder),
+        (load_check, "resolve_and_check", checked),
+        (loading, "load_checked", lambda *_: loaded),
         (lane_maker.LaneMaker, "plain_lane", lambda _: Lane(cast("RowStep", CountingStep(rows, tokens)), rows)),
     ]
     for where, name, scripted in replaced:

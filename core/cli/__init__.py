@@ -28,6 +28,7 @@ COMMANDS = {
     "runs": "list runs, show one, follow or stop it",
     "export": "write a tuned model for other programs, and ask it there",
     "ask": "ask a base or tuned model; reasoning and response separately",
+    "score": "how likely a model finds given continuations of a question or a text",
     "serve": "the inference server: start, status, stop",
     "doctor": "what is installed, which backend is used and why, GPU, memory, hub",
 }

@@ -8,7 +8,7 @@ import os
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from pathlib import Path
-from typing import Protocol, cast
+from typing import NamedTuple, Protocol, cast
 
 from core.base.command_output import CommandOutput
 from core.base.errors import ModelError, UsageError
@@ -17,7 +17,8 @@ from core.base.paths import absolute_path
 from core.base.plural import counted
 from core.data.locate.source_name import resolve_source_name
 from core.engine.client import EngineClient
-from core.engine.protocol import AnswerFinish, AnswerPiece, ChatQuestion, Engine, EngineStatus
+from core.engine.protocol import AnswerEvent, AnswerFinish, ChatQuestion, Engine, EngineStatus
+from core.engine.sentinel import LoopWarning, loop_words
 from core.runs.run_folder import find_run
 from core.runs.tuned_models import run_drops_empty_input
 from core.session import load_session
@@ -72,28 +73,43 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+class AskedModel(NamedTuple):
+    """The model that a command asks."""
+
+    model: str
+    """Its name or folder."""
+    adapter: str
+    """The adapter's folder; empty for none."""
+    drops_empty_input: bool
+    """Whether the adapter's run left out the heading of an empty input."""
+
+
+def model_to_ask(model: str | None, adapter: str) -> AskedModel:
+    """The model that `--model` and `--adapter` name. Raises ModelError for an adapter that is not there."""
+    if not adapter:
+        return AskedModel(model or load_session().model, "", False)
+    path, drops_empty_input = Path(absolute_path(adapter)), False
+    name = model or load_session().model
+    if not os.path.isdir(path):
+        run = find_run(adapter)
+        path = run.newest_adapter() or run.adapter
+        name = model or run.spec().model.name
+        drops_empty_input = run_drops_empty_input(run.spec())
+    if not (path / "adapter_config.json").is_file():
+        raise ModelError(
+            "no adapter found",
+            str(path),
+            "The run may not have saved one yet: see `python -m core runs`",
+        )
+    return AskedModel(name, str(path), drops_empty_input)
+
+
 def run(arguments: argparse.Namespace, output: CommandOutput) -> int:
     if arguments.server:
         return _ask_server(arguments, output)
-    model = arguments.model or load_session().model
-    adapter = ""
-    drops_empty_input = False
-    if arguments.adapter:
-        path = Path(absolute_path(arguments.adapter))
-        if not os.path.isdir(path):
-            run = find_run(arguments.adapter)
-            path = run.newest_adapter() or run.adapter
-            model = arguments.model or run.spec().model.name
-            drops_empty_input = run_drops_empty_input(run.spec())
-        if not (path / "adapter_config.json").is_file():
-            raise ModelError(
-                "no adapter found",
-                str(path),
-                "The run may not have saved one yet: see `python -m core runs`",
-            )
-        adapter = str(path)
-    question = _question(arguments, DEFAULT_TEMPLATE, drops_empty_input)
-    asyncio.run(ask_question(model, adapter, question, output, take=arguments.take))
+    asked = model_to_ask(arguments.model, arguments.adapter)
+    question = _question(arguments, DEFAULT_TEMPLATE, asked.drops_empty_input)
+    asyncio.run(ask_question(asked.model, asked.adapter, question, output, take=arguments.take))
     return 0
 
 
@@ -163,12 +179,15 @@ async def _ask(
     status = await client.ensure(model, adapter, on_status, take=take)
     output.note(status.backend)
     section = ""
-    async with aclosing(cast("AsyncGenerator[AnswerPiece | AnswerFinish]", client.ask(question))) as answer:
+    async with aclosing(cast("AsyncGenerator[AnswerEvent]", client.ask(question))) as answer:
         async for event in answer:
             output.record(event)
             if isinstance(event, AnswerFinish):
                 output.text(f"\n\n[{finish_line(event)}]")
                 return event
+            if isinstance(event, LoopWarning):
+                output.note(f"it goes round in a loop: {loop_words(event)}")
+                continue
             if event.section != section:
                 output.text(("\n\n" if section else "") + HEADINGS[event.section] + "\n")
                 section = event.section
@@ -179,9 +198,14 @@ async def _ask(
 def finish_line(finish: AnswerFinish) -> str:
     """`end · 58 tokens · prefill 0.31 s · first token 0.35 s · 3.20 s total · 20.1 tok/s`."""
     reused = f" ({finish.reused_tokens} of {finish.prompt_tokens} kept)" if finish.reused_tokens else ""
+    reason = f"{finish.reason} {finish.stop_string!r}" if finish.stop_string else finish.reason
+    if finish.loop is not None:
+        reason += f" ({loop_words(finish.loop)})"
+    if finish.reasoning_closed:
+        reason += " (the reasoning was closed at its budget)"
     why = f" · {finish.path_why}" if finish.path.startswith("at ") and finish.path_why else ""
     return (
-        f"{finish.reason} · {counted(finish.tokens, 'token')} · prefill {finish.prefill_seconds:.2f} s{reused}"
+        f"{reason} · {counted(finish.tokens, 'token')} · prefill {finish.prefill_seconds:.2f} s{reused}"
         f" · first token {finish.first_token_seconds:.2f} s · {finish.total_seconds:.2f} s total"
         f" · {finish.tokens_per_second:.1f} tok/s" + (f" · {finish.path}{why}" if finish.path else "")
     )

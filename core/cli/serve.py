@@ -1,4 +1,4 @@
-"""`serve`: the inference server in the foreground, or `--status` and `--stop` for the running one."""
+"""`serve`: the inference server in the foreground, or `--status`, `--unload` and `--stop` for the running one."""
 
 from __future__ import annotations
 
@@ -32,6 +32,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="show what the running server has in memory, how it answers, and its queue",
     )
+    parser.add_argument(
+        "--unload",
+        action="store_true",
+        help="free the running server's memory: answers in progress end, models and caches go",
+    )
     parser.add_argument("--stop", action="store_true", help="stop the running server")
 
 
@@ -46,11 +51,16 @@ def status_lines(status: EngineStatus) -> list[str]:
     """The server's status for people: what was loaded last, each model in memory with its path and caches, the
     queue."""
     state = f"{status.state}  model {status.model or '(none)'}  adapter {status.adapter or '(none)'}"
-    lines = [state if status.state in ("ready", "empty") else f"{state}: {status.message}"]
+    lines = [state if status.state == "ready" else f"{state}: {status.message}"]
     if status.backend:
         lines.append(status.backend)
     for model in status.loaded:
-        lines.append(f"in memory: {model.model}" + (f", held by {', '.join(model.held_by)}" if model.held_by else ""))
+        form = f" as {model.form}" if model.form else ""
+        held = f", held by {', '.join(model.held_by)}" if model.held_by else ""
+        lines.append(f"in memory: {model.model}{form}{held}")
+        if not model.alone:
+            lines.append("  only with an adapter: asked alone, the base model has another form")
+        lines += [f"  note: {note}" for note in model.notes]
         lines += [f"  adapter {adapter}" for adapter in model.adapters]
         lines.append(f"  answers on the {model.path} path" + "".join(f"; {why}" for why in model.path_why))
         lines.append(
@@ -68,6 +78,8 @@ def run(arguments: argparse.Namespace, output: CommandOutput) -> int:
     client = EngineClient()
     if arguments.stop:
         return _stop(client, output)
+    if arguments.unload:
+        return _unload(client, output)
     if arguments.status:
         status = asyncio.run(client.status())
         if status is None:
@@ -91,6 +103,25 @@ def run(arguments: argparse.Namespace, output: CommandOutput) -> int:
     if arguments.port is not None:
         command += ["--port", str(arguments.port)]
     os.execv(sys.executable, command)  # the server replaces this process, so that signals reach it directly
+
+
+def _unload(client: EngineClient, output: CommandOutput) -> int:
+    before = asyncio.run(_unloaded(client))
+    if before is None:
+        output.record({"running": False})
+        output.text("No server is running.")
+    else:
+        output.record({"running": True, "unloaded": [model.model for model in before.loaded]})
+        names = " and ".join(safe_line(model.model) for model in before.loaded)
+        output.text(f"Unloaded {names}. The server is empty." if names else "The server had no model in memory.")
+    return 0
+
+
+async def _unloaded(client: EngineClient) -> EngineStatus | None:
+    """The status before all was unloaded; None where no server runs."""
+    before = await client.status()
+    after = await client.unload()
+    return before if after is not None else None
 
 
 def _tell_port(port: int, output: CommandOutput) -> None:

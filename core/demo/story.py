@@ -143,7 +143,7 @@ class _Story:
             async for event in engine.ask(question):
                 if isinstance(event, AnswerPiece):
                     texts[event.section] += event.text
-                else:
+                elif isinstance(event, AnswerFinish):
                     finish = event
         finally:
             await engine.close()

@@ -21,6 +21,8 @@ from core.base.paths import absolute_name, existing_path
 from core.base.without_tokens import without_tokens
 from core.engine import launch
 from core.engine.engine_process import DUMP_SIGNAL
+from core.engine.protocol import EngineStatus
+from core.engine.status_file import StatusFile
 from core.runs.console_stream import DiskFullSafeStream
 
 if TYPE_CHECKING:
@@ -76,8 +78,14 @@ def main(arguments: list[str]) -> int:
     try:
         first = (absolute_name(options.model), _adapter_folder(options.adapter)) if options.model else None
         with launch.claim_engine(options.socket) as listener:
-            port = _keyed_port(options.port)
-            unfinished = asyncio.run(_serve(listener, first, options.idle, port))
+            status_file = StatusFile()
+            # before the server's libraries are imported: until then it replies to nobody
+            status_file.write(EngineStatus(state="empty", message="the server is starting", pid=os.getpid()))
+            try:
+                port = _keyed_port(options.port)
+                unfinished = asyncio.run(_serve(listener, first, options.idle, port, status_file))
+            finally:
+                status_file.remove()
     except SuironError as error:
         print(without_tokens(str(error)), file=sys.stderr)
         return error.exit_code
@@ -126,7 +134,11 @@ def _keyed_port(port: int | None) -> tuple[socket.socket, str] | None:
 
 
 async def _serve(
-    listener: socket.socket, first: tuple[str, str] | None, idle: float, port: tuple[socket.socket, str] | None
+    listener: socket.socket,
+    first: tuple[str, str] | None,
+    idle: float,
+    port: tuple[socket.socket, str] | None,
+    status_file: StatusFile,
 ) -> bool:
     """Serve until the end. Returns whether the worker thread was still busy then. port: a second socket, and its
     key."""
@@ -160,7 +172,7 @@ async def _serve(
     def end() -> None:
         server.should_exit = True
 
-    app = make_app(end=end, first=first)
+    app = make_app(end=end, first=first, on_status=status_file.write)
     options: dict[str, Any] = {"http": "h11", "ws": "none", "lifespan": "on", "log_config": None, "access_log": False}
     shown = app if port is None else KeyedPort(app, port[1])
     server = Server(uvicorn.Config(shown, **options, server_header=False, timeout_graceful_shutdown=_GRACE_SECONDS))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -20,9 +20,20 @@ from core.base.errors import EngineError, ModelError, SuironError, UsageError
 from core.base.paths import absolute_name
 from core.base.safe_text import safe_line
 from core.engine import launch
+from core.engine.client_requests import chat_request, score_request
 from core.engine.engine_process import EngineEnd, EngineMovement, end_by_force, hangs
-from core.engine.hang_watch import QuietWatch, answer_unless_hung, wait_unless_hung
-from core.engine.protocol import AnswerFinish, AnswerPiece, ChatQuestion, EngineStatus, ModelHeld
+from core.engine.hang_watch import QuietWatch, SilentEngine, answer_unless_hung, wait_unless_hung
+from core.engine.protocol import (
+    AnswerEvent,
+    AnswerFinish,
+    AnswerPiece,
+    ChatQuestion,
+    EngineHangs,
+    EngineStatus,
+    ModelHeld,
+    ScoreReply,
+)
+from core.engine.sentinel import LoopWarning
 
 if TYPE_CHECKING:
     import httpx
@@ -41,6 +52,7 @@ class EngineClient:
         self._idle = idle
         self._http: httpx.AsyncClient | None = None
         self._socket: Path | None = None
+        self._silence = SilentEngine()
         self._answer_id = ""
         self._name = uuid.uuid4().hex
         self._loaded: tuple[str, str] | None = None  # model and adapter after the last `ensure`
@@ -51,13 +63,11 @@ class EngineClient:
             await self._check_hidden()
             return None
         try:
-            reply = await self._send(socket, "GET", "/suiron/status")
+            return await self._silence.status_or_last(lambda: self._status_of(socket))
         except EngineError:
             if await asyncio.to_thread(launch.engine_running):
                 raise
             return None  # it ended just before the request
-        status: EngineStatus = _decode(reply, EngineStatus)
-        return status
 
     async def ensure(
         self, model: str, adapter: str, on_status: Callable[[EngineStatus], None], *, take: bool = False
@@ -89,7 +99,7 @@ class EngineClient:
         self._loaded = (last.model, last.adapter)
         return last
 
-    async def ask(self, question: ChatQuestion) -> AsyncIterator[AnswerPiece | AnswerFinish]:
+    async def ask(self, question: ChatQuestion) -> AsyncIterator[AnswerEvent]:
         socket = await asyncio.to_thread(launch.find_engine)
         if socket is None:
             raise EngineError("no inference server is running", "", "Load a model first")
@@ -99,7 +109,7 @@ class EngineClient:
             async with self._stream(
                 socket,
                 "/v1/chat/completions",
-                _chat_request(question, answer_id, self._name, self._loaded),
+                chat_request(question, answer_id, self._name, self._loaded),
                 "in the middle of the answer",
             ) as lines:
                 async for line in lines:
@@ -114,11 +124,39 @@ class EngineClient:
             if self._answer_id == answer_id:
                 self._answer_id = ""
 
+    async def score(self, prefix: ChatQuestion | str, continuations: Sequence[str | list[int]]) -> ScoreReply:
+        """How likely each continuation is behind a question, or behind a text as it stands. Raises UsageError for what
+        the model cannot be asked, EngineError as `ask` does."""
+        socket = await asyncio.to_thread(launch.find_engine)
+        if socket is None:
+            raise EngineError("no inference server is running", "", "Load a model first")
+        request = score_request(prefix, continuations, self._name, self._loaded)
+        body = b""
+        async with self._stream(socket, "/suiron/score", request, "while it scored") as lines:
+            async for line in lines:
+                body += line
+        reply: ScoreReply = _decode(body, ScoreReply)
+        return reply
+
     async def stop(self) -> None:
         answer_id = self._answer_id
         socket = await asyncio.to_thread(launch.find_engine) if answer_id else None
         if socket is not None:  # else the answer ends by itself, with the error that its server has ended
             await self._send(socket, "POST", "/suiron/stop", {"id": answer_id})
+
+    async def unload(self, why: str = "") -> EngineStatus | None:
+        """Make the server give up all its models: answers in progress end, with the reason `unloaded`. Returns its
+        status once the memory is free; None where no server runs. why: what needs the memory."""
+        socket = await asyncio.to_thread(launch.find_engine)
+        if socket is None:
+            return None
+
+        async def check() -> None:
+            await self._check_alive(socket)
+
+        sending = self._send(socket, "POST", "/suiron/unload", {"why": why}, patient=True)
+        status: EngineStatus = _decode(await wait_unless_hung(sending, check), EngineStatus)
+        return status
 
     async def shutdown(self) -> None:
         await self.end()
@@ -141,6 +179,7 @@ class EngineClient:
 
     async def close(self) -> None:
         """Close the connections; the server keeps running. The client can be used again."""
+        await self._silence.close()
         if self._http is not None:
             await self._http.aclose()
             self._http = None
@@ -169,9 +208,22 @@ class EngineClient:
         if await asyncio.to_thread(movement.since_last) == "stopped":
             raise hangs(pid)
 
+    async def _status_of(self, socket: Path) -> EngineStatus:
+        try:
+            reply = await self._send(socket, "GET", "/suiron/status")
+        except EngineHangs:
+            raise
+        except EngineError:
+            if not await asyncio.to_thread(launch.engine_running):
+                raise
+            # a busy server closes a connection for its age before it has read the request on it
+            reply = await self._send(socket, "GET", "/suiron/status")
+        status: EngineStatus = _decode(reply, EngineStatus)
+        return status
+
     async def _check_alive(self, socket: Path) -> None:
         """Raises EngineError where the server does not answer any more."""
-        await self._send(socket, "GET", "/suiron/status")
+        await self._status_of(socket)
 
     async def _start(self) -> Path:
         pid = await asyncio.to_thread(launch.start_engine, self._idle)
@@ -213,13 +265,15 @@ class EngineClient:
             self._socket = socket
         return self._http
 
-    async def _send(self, socket: Path, method: str, path: str, body: Any = None) -> bytes:
+    async def _send(self, socket: Path, method: str, path: str, body: Any = None, *, patient: bool = False) -> bytes:
+        """The reply to a request. patient: it may take any time; the caller looks whether the server hangs."""
         client = await self._client(socket)
         import httpx
 
+        timeout = httpx.Timeout(_ANSWER, read=None if patient else _ANSWER)
         try:
-            request = client.request(method, path, content=None if body is None else _encode(body))
-            reply = await answer_unless_hung(request)
+            request = client.request(method, path, content=None if body is None else _encode(body), timeout=timeout)
+            reply = await (request if patient else answer_unless_hung(request))
         except httpx.TimeoutException as error:
             what = f"the inference server did not answer within {_ANSWER:g} seconds"
             raise EngineError(what, str(socket), "Wait, or end it and ask again") from error
@@ -285,41 +339,14 @@ async def _lines(blocks: AsyncIterator[bytes], heard: Callable[[], None]) -> Asy
         for line in lines:
             if line:
                 yield line
+    if rest:  # the reply ended as it should: where the server dies, httpx raises an error
+        yield rest
 
 
-def _chat_request(
-    question: ChatQuestion, answer_id: str, client: str, loaded: tuple[str, str] | None
-) -> dict[str, Any]:
-    return {
-        "messages": [{"role": "user", "content": question.instruction}],
-        "stream": True,
-        "max_tokens": question.max_tokens,
-        "temperature": question.temperature,
-        "top_p": question.top_p,
-        "seed": question.seed,
-        **msgspec.to_builtins(question.sampling),
-        **({"prediction": {"type": "content", "content": question.draft}} if question.draft else {}),
-        "suiron": {
-            "input": question.input,
-            "language": question.language,
-            "template": question.template,
-            "data": question.data,
-            "tuned": question.tuned,
-            "drop_empty_input": question.drop_empty_input,
-            "thinking_budget": question.thinking_budget,
-            "on_loop": question.on_loop,
-            "id": answer_id,
-            "client": client,
-            "cold": question.cold,
-            "holds": loaded,
-        },
-    }
-
-
-def _items(chunk: dict[str, Any]) -> list[AnswerPiece | AnswerFinish]:
+def _items(chunk: dict[str, Any]) -> list[AnswerEvent]:
     if "error" in chunk:
         raise _error(msgspec.json.encode(chunk))
-    items: list[AnswerPiece | AnswerFinish] = []
+    items: list[AnswerEvent] = []
     for choice in chunk.get("choices", []):
         delta = choice.get("delta", {})
         if text := delta.get("reasoning_content"):
@@ -327,7 +354,7 @@ def _items(chunk: dict[str, Any]) -> list[AnswerPiece | AnswerFinish]:
         if text := delta.get("content"):
             items.append(AnswerPiece("response", text))
     if "suiron" in chunk:
-        items.append(msgspec.convert(chunk["suiron"], AnswerFinish))
+        items.append(msgspec.convert(chunk["suiron"], AnswerFinish | LoopWarning))
     return items
 
 

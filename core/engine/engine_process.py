@@ -15,6 +15,7 @@ from typing import Literal
 
 from core.base.errors import EngineError
 from core.engine import launch
+from core.engine.protocol import EngineHangs
 
 DUMP_SIGNAL = signal.SIGUSR1
 """Makes the engine write into its log where each of its threads is."""
@@ -81,10 +82,10 @@ def end_by_force() -> EngineEnd:
     return "killed"
 
 
-def hangs(pid: int) -> EngineError:
+def hangs(pid: int) -> EngineHangs:
     """The error for an engine that does not move."""
     do = "End it with `python -m core serve --stop`; the next question starts a new one"
-    return EngineError(f"the inference server (process {pid}) hangs: it does not answer", str(launch.log_path()), do)
+    return EngineHangs(f"the inference server (process {pid}) hangs: it does not answer", str(launch.log_path()), do)
 
 
 def _check_is_engine(pid: int) -> None:

@@ -8,10 +8,13 @@ from typing import Any, TypeVar
 
 from core.engine import launch
 from core.engine.engine_process import EngineMovement, hangs
+from core.engine.protocol import EngineStatus
+from core.engine.status_file import read_status
 
 T = TypeVar("T")
 
 QUIET = 1.0  # seconds without a byte after which a client asks whether the engine is still there
+PROMPT = 0.06  # seconds after which a status is taken from the engine's file
 _LOOK = 1.5  # seconds between two looks at a process that does not answer
 _STILL = 2  # looks in a row without any movement: then it hangs
 
@@ -40,6 +43,57 @@ async def answer_unless_hung(work: Coroutine[Any, Any, T]) -> T:
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+
+
+class SilentEngine:
+    """Answers for an engine that is too busy to, until it turns out that it does nothing at all."""
+
+    def __init__(self) -> None:
+        # A request that was not answered promptly goes on: one that is given up costs its connection.
+        self._asking: asyncio.Future[EngineStatus] | None = None
+        self._movement: EngineMovement | None = None
+        self._looked = 0.0
+        self._still = 0
+
+    async def status_or_last(self, ask: Callable[[], Coroutine[Any, Any, EngineStatus]]) -> EngineStatus:
+        """What `ask` returns, where that comes promptly; else the last status in the engine's file. Where there is
+        none, `ask` is waited for. Raises EngineError where the engine is stopped, or has not moved over several
+        calls."""
+        if self._asking is not None and self._asking.done():
+            await self.close()  # the answer to an earlier call
+        task = self._asking = self._asking or asyncio.ensure_future(ask())
+        if not (await asyncio.wait({task}, timeout=PROMPT))[0]:
+            pid = await asyncio.to_thread(launch.lock_holder)
+            last = await asyncio.to_thread(read_status, pid) if pid is not None else None
+            if last is not None and not task.done():
+                await self._look(last.pid)
+                return last
+        try:
+            status = await task
+        finally:
+            await self.close()
+        self._movement = None
+        return status
+
+    async def close(self) -> None:
+        """Give up the request that is on its way."""
+        task, self._asking = self._asking, None
+        if task is not None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def _look(self, pid: int) -> None:
+        now = asyncio.get_running_loop().time()
+        if self._movement is None or self._movement.pid != pid:
+            self._movement, self._looked, self._still = await asyncio.to_thread(EngineMovement, pid), now, 0
+        did = await asyncio.to_thread(self._movement.since_last)
+        if did == "moves":
+            self._looked, self._still = now, 0
+        elif did == "still" and now - self._looked >= _LOOK:
+            self._looked, self._still = now, self._still + 1
+        if did == "stopped" or self._still >= _STILL:
+            await self.close()
+            raise hangs(pid)
 
 
 async def wait_unless_hung(work: Coroutine[Any, Any, T], check: Callable[[], Awaitable[None]]) -> T:

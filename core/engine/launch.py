@@ -59,6 +59,11 @@ def log_path() -> Path:
     return engine_folder() / "engine.log"
 
 
+def status_path() -> Path:
+    """The file with the engine's last status, see `status_file`."""
+    return engine_folder() / f"{_host()}.status.json"
+
+
 def socket_path() -> Path:
     """The path of the socket for this home's engine: in the session's runtime folder where that is private, else in the
     home, else, where that path is too long for a socket, in a private temporary folder. Raises EngineError where every

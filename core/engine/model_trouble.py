@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from core.base.errors import EngineError, ModelError, SuironError
+from core.base.safe_text import safe_line
 
 _log = logging.getLogger("suiron.engine")
 
@@ -37,4 +38,14 @@ def scores_without_numbers() -> EngineError:
         "the model's scores are not numbers",
         "",
         "Its weights are damaged or its training diverged: load another model",
+    )
+
+
+def gpu_is_lost(error: BaseException) -> EngineError:
+    """The error for a fault on the GPU, after which the process cannot use it any more."""
+    words = safe_line(str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__, 200)
+    return EngineError(
+        f"the GPU failed ({words}), and the inference server cannot use it any more: it ends",
+        "the GPU",
+        "Ask again: a new server starts",
     )

@@ -16,6 +16,7 @@ from core.engine.openai_messages import Message, TextContentPart
 from core.engine.openai_requests import ChatRequest, CompletionRequest, SuironExtension
 from core.engine.parse_request import RefusedRequest, decode_body, parse_request, refusal_of
 from core.engine.protocol import AnswerFinish, AnswerPiece
+from core.engine.sentinel import LoopWarning
 
 __all__ = [
     "BODY_LIMIT",
@@ -43,6 +44,7 @@ _REASONS = {
     "runaway": "stop",
     "stop_string": "stop",
     "loop": "stop",
+    "unloaded": "stop",
 }
 
 
@@ -51,13 +53,17 @@ def finish_reason(finish: AnswerFinish) -> str:
     return _REASONS[finish.reason]
 
 
-def token_usage(finish: AnswerFinish, *others: AnswerFinish) -> dict[str, int]:
-    """The token counts of an answer, and of others to the same prompt, which counts once."""
-    made = finish.tokens + sum(other.tokens for other in others)
+def token_usage(finishes: Sequence[AnswerFinish], answers: int = 1) -> dict[str, Any]:
+    """The token counts of all answers to a request. answers: to each prompt; they stand beside each other, and their
+    prompt counts once."""
+    prompts = finishes[::answers]
+    read = sum(finish.prompt_tokens for finish in prompts)
+    made = sum(finish.tokens for finish in finishes)
     return {
-        "prompt_tokens": finish.prompt_tokens,
+        "prompt_tokens": read,
         "completion_tokens": made,
-        "total_tokens": finish.prompt_tokens + made,
+        "total_tokens": read + made,
+        "prompt_tokens_details": {"cached_tokens": sum(finish.reused_tokens for finish in prompts)},
     }
 
 
@@ -71,7 +77,8 @@ class ResponseShape:
 
     def __init__(self, answer_id: str, model: str, *, chat: bool) -> None:
         self._head = {"id": answer_id, "created": int(time.time()), "model": model}
-        self._chat = chat
+        self.chat = chat
+        """Whether it is a chat's, else a completion's."""
 
     def chunk(
         self,
@@ -86,22 +93,26 @@ class ResponseShape:
         reason = finish_reason(finish) if finish is not None else None
         choice: dict[str, Any] = {
             "index": index,
-            "delta" if self._chat else "text": part,
+            "delta" if self.chat else "text": part,
             "finish_reason": reason,
             "logprobs": log_probabilities,
         }
         chunk = {
             **self._head,
-            "object": "chat.completion.chunk" if self._chat else "text_completion",
+            "object": "chat.completion.chunk" if self.chat else "text_completion",
             "choices": [choice],
         }
         if finish is not None:
             chunk["suiron"] = msgspec.to_builtins(finish)
         return chunk
 
-    def usage_chunk(self, finish: AnswerFinish, *others: AnswerFinish) -> dict[str, Any]:
-        """The event with token counts. others: the finishes of further answers to the same prompt."""
-        return {**self.chunk({} if self._chat else ""), "choices": [], "usage": token_usage(finish, *others)}
+    def loop_chunk(self, loop: LoopWarning, *, index: int = 0) -> dict[str, Any]:
+        """The event of an answer that goes round in a loop."""
+        return {**self.chunk({} if self.chat else "", index=index), "suiron": msgspec.to_builtins(loop)}
+
+    def usage_chunk(self, finishes: Sequence[AnswerFinish], answers: int = 1) -> dict[str, Any]:
+        """The event with token counts; see `token_usage`."""
+        return {**self.chunk({} if self.chat else ""), "choices": [], "usage": token_usage(finishes, answers)}
 
     def choice(
         self,
@@ -118,23 +129,21 @@ class ResponseShape:
             "finish_reason": finish_reason(finish),
             "logprobs": log_probabilities,
         }
-        if self._chat:
+        if self.chat:
             choice["message"] = {"role": "assistant", "content": text, "reasoning_content": reasoning or None}
         else:
             choice["text"] = text
         return choice
 
-    def whole(self, reasoning: str, text: str, finish: AnswerFinish) -> dict[str, Any]:
-        """The response to a request without `stream` for one answer."""
-        return self.whole_of([self.choice(reasoning, text, finish)], [finish])
-
-    def whole_of(self, choices: Sequence[dict[str, Any]], finishes: Sequence[AnswerFinish]) -> dict[str, Any]:
-        """The response to a request without `stream`, of choices and their finishes, at least one. `suiron` is that of
-        the first."""
+    def whole(
+        self, choices: Sequence[dict[str, Any]], finishes: Sequence[AnswerFinish], answers: int = 1
+    ) -> dict[str, Any]:
+        """The response to a request without `stream`, of choices and their finishes, at least one. answers: as for
+        `token_usage`. `suiron` is that of the first."""
         return {
             **self._head,
-            "object": "chat.completion" if self._chat else "text_completion",
+            "object": "chat.completion" if self.chat else "text_completion",
             "choices": list(choices),
-            "usage": token_usage(*finishes),
+            "usage": token_usage(finishes, answers),
             "suiron": msgspec.to_builtins(finishes[0]),
         }

@@ -6,10 +6,37 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from core.engine.answer_scores import AnswerScores
 from core.engine.sampling.token_choice import TokenScores
 
 TokenSpelling = Callable[[int], bytes]
 """The bytes of a token, which may be a part of a character."""
+
+
+class LogProbabilityForm:
+    """Collects the log-probabilities of one answer and gives them in parts."""
+
+    def __init__(self, *, chat: bool) -> None:
+        self._chat = chat
+        self._tokens: list[TokenScores] = []
+        self._spelling: dict[int, bytes] = {}
+        self._offset = 0  # characters of the text before the next part
+
+    def add(self, scores: AnswerScores) -> None:
+        """The answer's next tokens."""
+        self._tokens += scores.tokens
+        self._spelling |= scores.spelling
+
+    def take(self) -> dict[str, Any] | None:
+        """`logprobs` of all tokens since the last call; None where there are none."""
+        tokens, self._tokens = self._tokens, []
+        if not tokens:
+            return None
+        if self._chat:
+            return chat_log_probabilities(tokens, self._spelling.__getitem__)
+        offset = self._offset
+        self._offset += sum(len(_text(self._spelling[scores.token])) for scores in tokens)
+        return completion_log_probabilities(tokens, self._spelling.__getitem__, offset)
 
 
 def chat_log_probabilities(tokens: Sequence[TokenScores], spelling: TokenSpelling) -> dict[str, Any]:

@@ -34,6 +34,7 @@ _Ids = Annotated[list[Count], msgspec.Meta(min_length=1)]
 
 MOST_PROMPTS = 64
 """Prompts of one request to /v1/completions."""
+_OF_CHATS = ("input", "language", "template", "data", "drop_empty_input", "thinking_budget", "draft_reasoning")
 DRY_BREAKERS = ("\n", ":", '"', "*")
 """What ends a repetition for DRY unless a request says otherwise, as in llama.cpp."""
 
@@ -59,6 +60,10 @@ class SuironExtension(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     thinking_budget: Count | None = None
     """The most tokens of the reasoning: then it is closed as its template closes it, and the response follows. None: no
     limit of its own."""
+    draft: str = ""
+    """A text that the answer may be like, as `prediction`: such an answer comes faster, and none is changed."""
+    draft_reasoning: str = ""
+    """The reasoning before it, in a chat."""
     on_loop: Literal["warn", "stop"] = "warn"
     """What happens when the answer goes round in a loop: it is told, or it ends."""
     cold: bool = False
@@ -165,6 +170,11 @@ class AnyRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         return 0 if self.suiron.prefill else self.max_tokens
 
     @property
+    def draft(self) -> str:
+        """A text that the answer may be like; empty where none is told."""
+        return self.suiron.draft
+
+    @property
     def alternatives(self) -> int | None:
         """How many alternatives each token's log-probabilities have; None where none are asked for."""
         return None
@@ -227,8 +237,7 @@ class ChatRequest(AnyRequest, frozen=True, kw_only=True):
 
     @property
     def draft(self) -> str:
-        """The expected answer; empty where none is told."""
-        return str((self.prediction or {}).get("content", ""))
+        return self.suiron.draft or str((self.prediction or {}).get("content", ""))
 
 
 class CompletionRequest(AnyRequest, frozen=True, kw_only=True):
@@ -252,6 +261,11 @@ class CompletionRequest(AnyRequest, frozen=True, kw_only=True):
             raise ValueError("`prompt` mixes texts and token ids")
         if not isinstance(self.prompt, str) and int not in kinds and len(self.prompt) > MOST_PROMPTS:
             raise ValueError(f"`prompt` has more than {MOST_PROMPTS} prompts")
+        if self.echo and self.logprobs is not None:
+            raise ValueError("`echo` with `logprobs` is not supported: /suiron/score tells how likely a text is")
+        of_chats = [name for name in _OF_CHATS if getattr(self.suiron, name) not in ("", None, False)]
+        if of_chats:
+            raise ValueError(f"`suiron.{of_chats[0]}` needs /v1/chat/completions: leave it out")
 
     @property
     def alternatives(self) -> int | None:
@@ -265,11 +279,3 @@ class CompletionRequest(AnyRequest, frozen=True, kw_only=True):
         if all(isinstance(item, int) for item in self.prompt):
             return ([item for item in self.prompt if isinstance(item, int)],)
         return tuple(item for item in self.prompt if not isinstance(item, int))
-
-    @property
-    def text(self) -> str:
-        """The prompt as one text. Raises ValueError where it is not one text."""
-        (prompt,) = self.prompts
-        if not isinstance(prompt, str):
-            raise ValueError("the prompt is token ids")
-        return prompt

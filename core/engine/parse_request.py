@@ -8,7 +8,6 @@ from typing import Any, TypeVar
 import msgspec
 
 from core.base.errors import EngineError, SuironError, UsageError
-from core.engine.openai_requests import AnyRequest, ChatRequest, SuironExtension
 
 _OTHER_NAMES = {
     "cache_prompt": "what begins the same is always reused; suiron.cold prevents it",
@@ -26,21 +25,6 @@ _OTHER_NAMES = {
     "use_beam_search": "use n",
 }
 """Fields of other servers, and what serves here instead."""
-
-UNSERVED = frozenset(
-    {
-        "n",
-        "stop",
-        "include_stop_str_in_output",
-        "logprobs",
-        "prediction",
-        "echo",
-        "suiron.thinking_budget",
-        "suiron.on_loop",
-        "prompt",
-    }
-)
-"""Fields that requests may have and answers do not honour yet; other values than the default are refused."""
 
 
 class RefusedRequest(Exception):
@@ -74,48 +58,12 @@ def refusal_of(error: SuironError) -> RefusedRequest:
     return RefusedRequest(503, str(error), "server_error", code, error)
 
 
-AnyBody = TypeVar("AnyBody", bound=AnyRequest)
 _Any = TypeVar("_Any")
 
 
-def parse_request(body: bytes, kind: type[AnyBody], unserved: frozenset[str] = UNSERVED) -> AnyBody:
-    """The request in `body`. unserved: fields that the answer would not honour. Raises RefusedRequest with the wrong
-    field."""
-    request = decode_body(body, kind)
-    names = [name for name in set_fields(request) if name in unserved]
-    if names:
-        raise RefusedRequest(
-            400,
-            f"This server does not support {', '.join(names)}: leave it out.",
-            code="unsupported_parameter",
-        )
-    return request
-
-
-def set_fields(request: AnyRequest) -> list[str]:
-    """The names of the fields that do not have their default value or another one that means the same, in the order of
-    the request's fields."""
-    names = []
-    for field in msgspec.structs.fields(request):
-        value = getattr(request, field.name)
-        if field.name in ("suiron", "prompt", "messages") or value is None or value == field.default:
-            continue
-        if value not in ([], {}, ""):  # which mean what None does
-            names.append(field.name)
-    if request.top_k == -1:
-        names.remove("top_k")
-    if not isinstance(request, ChatRequest) and _is_more_than_text(request):
-        names.append("prompt")
-    for field in msgspec.structs.fields(SuironExtension):
-        if getattr(request.suiron, field.name) != field.default:
-            names.append(f"suiron.{field.name}")
-    if request.token_limit == 0:
-        names.append("max_tokens 0")
-    return names
-
-
-def _is_more_than_text(request: Any) -> bool:
-    return len(request.prompts) > 1 or not isinstance(request.prompts[0], str)
+def parse_request(body: bytes, kind: type[_Any]) -> _Any:
+    """The request in `body`. Raises RefusedRequest with the wrong field."""
+    return decode_body(body, kind)
 
 
 def decode_body(body: bytes, kind: type[_Any]) -> _Any:

@@ -9,7 +9,7 @@ from core.engine.conversation import conversation_template
 from core.engine.openai_api import ChatRequest
 from core.engine.protocol import ChatQuestion
 from core.runs.tuned_models import run_chat_date, run_template_folder
-from core.splitter.splitter import Splitter, StartSection
+from core.splitter.splitter import Markers, Splitter, StartSection
 from core.templates.bind_chat_template import bind_chat_template
 from core.templates.by_name import get_template, template_folders
 from core.templates.chat_template import ChatTemplate
@@ -27,12 +27,16 @@ class ChatPrompt(NamedTuple):
 
     ids: list[int]
     """The token ids that the model continues."""
-    splitter: Splitter
-    """A splitter that knows in which section the answer begins."""
+    markers: Markers
+    """What separates the sections of the answer."""
     start: StartSection
-    """That section."""
+    """The section in which it begins."""
     closing: tuple[int, ...]
     """The ids with which the template closes a reasoning before the response; empty where it has no reasoning."""
+
+    def splitter(self) -> Splitter:
+        """A splitter for one answer."""
+        return Splitter(self.markers, self.start)
 
 
 def chat_prompt(loaded: LoadedModel, request: ChatRequest, tuned: bool) -> ChatPrompt:
@@ -67,7 +71,7 @@ def chat_prompt(loaded: LoadedModel, request: ChatRequest, tuned: bool) -> ChatP
         else:
             closing = _closing_ids(template.version(extension.language).response_marker, loaded.tokenizer)
         ids = encode_prompt(segments, loaded.tokenizer)
-        return ChatPrompt(ids, Splitter(template.markers, template.start), template.start, closing)
+        return ChatPrompt(ids, template.markers, template.start, closing)
     if own is None:
         raise UsageError(
             "the model has no chat template of its own",
@@ -82,7 +86,7 @@ def chat_prompt(loaded: LoadedModel, request: ChatRequest, tuned: bool) -> ChatP
         continues=request.continue_final_message,
     )
     closing = _closing_ids(prompt.closing, loaded.tokenizer)
-    return ChatPrompt(prompt.ids, Splitter(prompt.markers, prompt.start), prompt.start, closing)
+    return ChatPrompt(prompt.ids, prompt.markers, prompt.start, closing)
 
 
 def _closing_ids(text: str, tokenizer: TextTokenizer) -> tuple[int, ...]:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeAlias
 
 import msgspec
 
 from core.base.errors import EngineError
+from core.engine.sentinel import LoopWarning
 from core.splitter.sections import AnswerEnding, Section
 
-FinishReason = Literal["end", "length", "stopped", "runaway", "stop_string", "loop"]
+FinishReason = Literal["end", "length", "stopped", "runaway", "stop_string", "loop", "unloaded"]
 """Why an answer ended. end: the model wrote the end of sequence. length: the token limit was reached, or the context is
 full. stopped: a client stopped it. runaway: the model continued past its answer. stop_string: it wrote a stop string.
-loop: it went round in a loop, and the question said to stop then."""
+loop: it went round in a loop, and the question said to stop then. unloaded: its model was unloaded, for a training run
+that needs the memory."""
 
 
 class SamplingWishes(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -76,7 +78,9 @@ class ChatQuestion(msgspec.Struct, frozen=True, kw_only=True):
     on_loop: Literal["warn", "stop"] = "warn"
     """What happens when the answer goes round in a loop."""
     draft: str = ""
-    """The answer that stood there before: one like it comes faster, and no other."""
+    """The response that stood there before: an answer like it comes faster, and no other."""
+    draft_reasoning: str = ""
+    """The reasoning before it."""
     cold: bool = False
     """Answer on the plain path and from nothing that is kept, for measurements."""
 
@@ -117,10 +121,56 @@ class AnswerFinish(msgspec.Struct, frozen=True, tag="finish"):
     """Tokens of the prompt that were taken from an earlier sequence, not fed."""
     reuse_why: str = ""
     """Why nothing was reused, in words; empty where something was."""
+    stop_string: str = ""
+    """The stop string that ended the answer; empty for none."""
+    loop: LoopWarning | None = None
+    """The last loop that the answer went round in; None for none."""
+    drafted_tokens: int = 0
+    """Tokens that the draft had right, so that they came several at a time."""
+    draft_why: str = ""
+    """Why the draft was not used, in words; empty where it was, or where there was none."""
+    reasoning_closed: bool = False
+    """Whether the reasoning used up its budget and was closed."""
+
+
+AnswerEvent: TypeAlias = AnswerPiece | LoopWarning | AnswerFinish
+"""What a question is answered with: text, a loop while it goes on, and how it ended, which is the last."""
+
+
+class ContinuationScore(msgspec.Struct, frozen=True):
+    """How likely one continuation is."""
+
+    tokens: list[int]
+    """Its token ids."""
+    texts: list[str]
+    """The text of each token; U+FFFD stands for a part of a character."""
+    log_probabilities: list[float]
+    """The natural log-probability of each token, behind the prefix and the tokens before it."""
+    sum: float
+    """That of the whole continuation."""
+    mean: float
+    """That of a token in it on average."""
+
+
+class ScoreReply(msgspec.Struct, frozen=True):
+    """How likely continuations of a prefix are."""
+
+    model: str
+    """The name of the model that was asked."""
+    prefix_tokens: int
+    """Tokens of the prefix."""
+    kept_tokens: int
+    """Those of them that were not fed again, because the prefix before began like this one."""
+    continuations: list[ContinuationScore]
+    """In the order of the request."""
 
 
 class ModelHeld(EngineError):
     """There is no room for a model beside those that other clients hold. It can be taken."""
+
+
+class EngineHangs(EngineError):
+    """The server's process does nothing any more. `Engine.shutdown` ends it by force."""
 
 
 class LoadedStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -128,6 +178,12 @@ class LoadedStatus(msgspec.Struct, frozen=True, kw_only=True):
 
     model: str
     """The model's name or folder."""
+    form: str = ""
+    """The form of its weights in memory: `nf4-bfloat16`, `float32`."""
+    alone: bool = True
+    """Whether these weights also answer where the base model is asked without an adapter."""
+    notes: tuple[str, ...] = ()
+    """What is to be known of its files and adapters, as clauses. Foreign text."""
     adapters: tuple[str, ...] = ()
     """The folders of its loaded adapters."""
     held_by: tuple[str, ...] = ()
@@ -194,9 +250,9 @@ class Engine(Protocol):
         cannot be loaded, ModelHeld where other clients' models take the room; `take` unloads those.
         """
 
-    def ask(self, question: ChatQuestion) -> AsyncIterator[AnswerPiece | AnswerFinish]:
-        """The answer in pieces; its last item is an AnswerFinish. Leaving the iteration early ends the answer in the
-        server too."""
+    def ask(self, question: ChatQuestion) -> AsyncIterator[AnswerEvent]:
+        """The answer in pieces, with a LoopWarning where it goes round in a loop; its last item is an AnswerFinish.
+        Leaving the iteration early ends the answer in the server too."""
 
     async def stop(self) -> None:
         """End the answer in progress within two tokens: its iteration still ends with an AnswerFinish, with the reason

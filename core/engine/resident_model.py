@@ -1,41 +1,31 @@
 """The models in memory: bases, each with several adapters beside it and its rows, and who holds which.
 
-All methods run in the thread that owns the models. Knows nothing of requests or sockets.
+A base is known by its files, their fingerprint, and the form of its weights: one name may stand for two of them. All
+methods run in the thread that owns the models. Knows nothing of requests or sockets.
 """
 
 from __future__ import annotations
 
-import gc
 import itertools
-from collections.abc import Callable
+from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
 import psutil
 
-from core.base.errors import EngineError, ModelError
+from core.base.errors import EngineError
 from core.engine.cache_budget import cache_budget
 from core.engine.caches.row_pool import RowPool, make_pool
+from core.engine.load_check import BaseKey, CheckedLoad, FileState, KnownBase
 from core.engine.model_holders import ModelHolder
 from core.engine.protocol import LoadedStatus, ModelHeld
-from core.engine.target import AdapterVersion, ModelTarget
-from core.models.backend import choose_inference_backend, prepare_imports
-from core.models.device_memory import device_memory, placement_of
-from core.models.fit.memory import check_fits
-from core.models.loading import ADAPTER_FILES, LoadedModel, attach_adapter, load_for_inference
-from core.models.resolve import local_model_folder
+from core.engine.target import ModelTarget
+from core.models.adapter_check import CheckedAdapter
+from core.models.give_memory_back import give_memory_back
+from core.models.loading import LoadedModel, attach_adapter
 
 _GIB = 1 << 30
 _MOST_ADAPTERS = 4  # beside one base; those that nobody holds any more go first
-
-
-class _AdapterConfig(msgspec.Struct, frozen=True):
-    """The fields of adapter_config.json that are checked before PEFT reads the folder."""
-
-    peft_type: str
-    """LORA for a LoRA adapter."""
-    bias: str = "none"
-    """Which of the base model's biases the adapter changes."""
 
 
 class LoadedAdapter(msgspec.Struct, frozen=True):
@@ -43,78 +33,111 @@ class LoadedAdapter(msgspec.Struct, frozen=True):
 
     folder: str
     """Its folder."""
-    version: AdapterVersion
-    """The state of the folder's files when it was loaded."""
+    version: str
+    """The state of the folder's files when it was loaded, see `fingerprint.adapter_version`."""
     label: str
-    """Its name in the model; a label is never used twice."""
+    """Its name in the model. A label is never used twice, so caches of one state never serve another."""
 
 
 class ResidentBase:
     """A base model in memory."""
 
-    def __init__(self, loaded: LoadedModel, pool: RowPool) -> None:
+    def __init__(self, load: CheckedLoad, loaded: LoadedModel, pool: RowPool) -> None:
+        self.key: BaseKey = load.key
+        self.state: FileState = load.state
+        self.is_own_form = load.is_own_form
+        """Whether its weights also answer where the base model is asked alone."""
         self.loaded, self.pool = loaded, pool
+        self.names: list[str] = [load.target.model]
+        """The names under which it was loaded."""
         self.adapters: list[LoadedAdapter] = []
         """Loaded adapters, the one loaded last at the end."""
 
-    def adapter(self, folder: str, version: AdapterVersion) -> LoadedAdapter | None:
+    def adapter(self, folder: str, version: str) -> LoadedAdapter | None:
         """The loaded adapter of this folder in this state."""
         return next((it for it in self.adapters if (it.folder, it.version) == (folder, version)), None)
+
+    def answers(self, target: ModelTarget) -> bool:
+        """Whether a target is this base, or one of its adapters."""
+        if target.model not in self.names:
+            return False
+        return self.adapter(target.adapter, target.version) is not None if target.adapter else self.is_own_form
+
+    @property
+    def bytes(self) -> int:
+        """Memory of its weights and caches."""
+        footprint = getattr(self.loaded.model, "get_memory_footprint", None)
+        return (int(footprint()) if footprint is not None else 0) + int(self.pool.cache_bytes)
+
+    @property
+    def words(self) -> str:
+        """The base with its newest adapter, for people."""
+        return f"{self.names[0]} with {self.adapters[-1].folder if self.adapters else 'no adapter'}"
 
 
 class ResidentModels:
     """All models in memory, and their holders."""
 
     def __init__(self) -> None:
-        self._bases: dict[str, ResidentBase] = {}
-        self._held: dict[ModelHolder, ModelTarget] = {}
+        self._bases: dict[BaseKey, ResidentBase] = {}
+        self._held: dict[ModelHolder, tuple[ModelTarget, BaseKey]] = {}
         self._labels = itertools.count(1)
 
     # -- what is there --
 
-    def base(self, model: str) -> ResidentBase | None:
-        """The base model of this name, if it is in memory."""
-        return self._bases.get(model)
+    def base_of(self, target: ModelTarget) -> ResidentBase | None:
+        """The base model that answers a target, if it is in memory."""
+        return next((base for base in self._bases.values() if base.answers(target)), None)
 
     def find(self, target: ModelTarget) -> tuple[ResidentBase, LoadedAdapter | None]:
         """Base and adapter (None for none) of a target. Raises EngineError where they are not loaded any more."""
-        base = self._bases.get(target.model)
-        adapter = base.adapter(target.adapter, target.version) if base is not None and target.adapter else None
-        if base is None or (target.adapter and adapter is None):
-            there = ", ".join(self._words(name) for name in self._bases) or "nothing"
-            what = f"another terminal has loaded {there} since"
-            raise EngineError(what, target.model, "Ask again: your model is then loaded again")
-        return base, adapter
+        base = self.base_of(target)
+        if base is not None:
+            return base, base.adapter(target.adapter, target.version)
+        named = [it for it in self._bases.values() if target.model in it.names]
+        if named and not target.adapter:
+            what = f"in memory are its weights as {named[0].key.weights}, as an adapter beside them needs them;"
+            what += " the base model asked alone has another form"
+            raise EngineError(what, target.model, "Choose the base model without an adapter: it is then loaded so")
+        there = ", ".join(base.words for base in self._bases.values()) or "nothing"
+        what = f"another terminal has loaded {there} since"
+        raise EngineError(what, target.model, "Ask again: your model is then loaded again")
 
     def has(self, target: ModelTarget) -> bool:
         """Whether a target is loaded."""
-        base = self._bases.get(target.model)
-        return base is not None and (not target.adapter or base.adapter(target.adapter, target.version) is not None)
+        return self.base_of(target) is not None
 
     def targets(self) -> tuple[ModelTarget, ...]:
         """All that can be asked: each base, after its adapters, the adapter loaded last first."""
         found: list[ModelTarget] = []
-        for name, base in self._bases.items():
-            found += [ModelTarget(name, it.folder, it.version) for it in reversed(base.adapters)]
-            found.append(ModelTarget(name))
+        for base in self._bases.values():
+            for name in base.names:
+                found += [ModelTarget(name, it.folder, it.version) for it in reversed(base.adapters)]
+                if base.is_own_form:
+                    found.append(ModelTarget(name))
         return tuple(found)
+
+    def names(self) -> frozenset[str]:
+        """The names of all models in memory."""
+        return _names(self._bases.values())
 
     def statuses(self) -> tuple[LoadedStatus, ...]:
         """What is in memory, for people."""
         return tuple(
             LoadedStatus(
-                model=name,
+                model=base.names[0],
+                form=key.weights,
+                alone=base.is_own_form,
+                notes=base.loaded.notes,
                 adapters=tuple(it.folder for it in base.adapters),
-                held_by=tuple(
-                    holder.words for holder, held in self._held.items() if held.model == name and holder.lives
-                ),
+                held_by=tuple(holder.words for holder, held in self._held.items() if held[1] == key and holder.lives),
                 path=base.pool.path,
                 path_why=tuple(base.pool.path_reasons),
                 kept_sequences=len(base.pool.store),
                 cache_gib=base.pool.cache_bytes / _GIB,
                 cache_budget_gib=base.pool.store.budget / _GIB,
             )
-            for name, base in self._bases.items()
+            for key, base in self._bases.items()
         )
 
     def memory_gib(self) -> float | None:
@@ -128,41 +151,88 @@ class ResidentModels:
             return float(torch.cuda.memory_reserved()) / _GIB
         return float(psutil.Process().memory_info().rss) / _GIB
 
-    # -- loading --
+    # -- loading: `known` for the check, `make_room` before the weights are read, `put` after --
 
-    def changes(self, target: ModelTarget, holder: ModelHolder, take: bool) -> frozenset[str]:
-        """The models that loading a target changes or removes: no answer of theirs may be in progress then."""
-        base = self._bases.get(target.model)
+    def known(self, holder: ModelHolder) -> tuple[KnownBase, ...]:
+        """What is in memory, for the check of a load by `holder`."""
+        free = self._free_for(holder)
+        return tuple(
+            KnownBase(
+                key=base.key,
+                names=tuple(base.names),
+                state=base.state,
+                adapters=frozenset((it.folder, it.version) for it in base.adapters),
+                size=base.bytes,
+                goes=base in free,
+            )
+            for base in self._bases.values()
+        )
+
+    def changes(self, load: CheckedLoad, holder: ModelHolder, *, take: bool) -> frozenset[str]:
+        """The names of models that a load changes or removes: no answer of theirs may be in progress then."""
+        changed = self._replaced_by(load)
+        base = self._bases.get(load.key)
         if base is not None:
-            return frozenset() if self.has(target) else frozenset({target.model})
-        return frozenset(self._bases if take else self._free_for(holder))
+            changed += [base] if load.adapter is not None else []
+        elif load.does_not_fit and take:
+            changed += self._bases.values()
+        else:
+            changed += self._free_for(holder)
+        return _names(changed)
 
-    def load(
-        self, target: ModelTarget, holder: ModelHolder, report: Callable[[str], None], *, take: bool = False
-    ) -> LoadedModel:
-        """Make a target loaded, and `holder` hold it instead of what it held. A base in memory is kept and gets the
-        adapter beside its others. Another base is loaded beside those that others hold, where there is room; those that
-        nobody else holds go first. report: called with the current work. take: those of others go too, if need be.
+    def make_room(self, load: CheckedLoad, holder: ModelHolder, *, take: bool) -> bool:
+        """Give up what makes place for a load; whether its weights are to be read. A base in memory is kept. Another
+        one is loaded beside those that others hold, where there is room; those that nobody else holds go first, and
+        those whose files have been replaced. take: those of others go too, if need be.
 
-        Raises ModelError where it cannot be loaded: one that cannot be found leaves everything as it was; an adapter
-        that does not fit costs its base. Raises ModelHeld where other holders' models take the room.
+        Raises ModelHeld where other holders' models take the room.
         """
-        if target.adapter:
-            _check_adapter(Path(target.adapter))
-        base = self._bases.get(target.model)
+        self._unload(self._replaced_by(load))
+        if load.key in self._bases:
+            return False
+        self._unload(self._free_for(holder))
+        if load.does_not_fit and self._bases and not take:
+            names = " and ".join(base.words for base in self._bases.values())
+            who = ", ".join(dict.fromkeys(other.words for other, held in self._held.items() if held[1] in self._bases))
+            what = load.base.fit.warning.rstrip(".") if load.base is not None and load.base.fit is not None else ""
+            raise ModelHeld(
+                f"there is no room beside what is in memory: {who} holds {names}. {what}",
+                load.target.model,
+                "Wait until it is given up, or take its place: `ask --take`",
+            )
+        if load.does_not_fit:
+            self._unload(list(self._bases.values()))
+        return True
+
+    def put(self, load: CheckedLoad, loaded: LoadedModel | None, holder: ModelHolder) -> LoadedModel:
+        """Let `holder` hold a target instead of what it held. loaded: its base, where it was read; None where it is in
+        memory. The adapter, if any, comes beside the others. Raises ModelError; an adapter that fails then costs its
+        base."""
+        target = load.target
+        base = self._bases.get(load.key)
         if base is None:
-            base = self._load_base(target.model, holder, report, take)
-        if target.adapter and base.adapter(target.adapter, target.version) is None:
-            report("loading the adapter")
-            self._attach(base, target)
+            if loaded is None:
+                raise EngineError("the model was unloaded meanwhile", target.model, "Ask again: it is then loaded")
+            base = ResidentBase(load, loaded, make_pool(loaded.model, (), cache_budget(loaded.model.device)))
+            self._bases[load.key] = base
+        if target.model not in base.names:
+            base.names.append(target.model)
+        if load.adapter is not None and base.adapter(target.adapter, target.version) is None:
+            self._attach(base, target, load.adapter)
         self._held = {other: held for other, held in self._held.items() if other.lives}
-        self._held[holder] = target
-        return self.view(target)
+        self._held[holder] = target, load.key
+        return self.view(target) if base.answers(target) else base.loaded
 
     def view(self, target: ModelTarget) -> LoadedModel:
         """The loaded model as a request of this target sees it. Raises EngineError where it is not loaded any more."""
         base, _ = self.find(target)
-        return msgspec.structs.replace(base.loaded, adapter=Path(target.adapter) if target.adapter else None)
+        return msgspec.structs.replace(
+            base.loaded,
+            adapter=Path(target.adapter) if target.adapter else None,
+            adapter_version=target.version,
+        )
+
+    # -- giving up --
 
     def forget_kept(self) -> None:
         """Drop every kept cache, for its memory."""
@@ -170,43 +240,34 @@ class ResidentModels:
             base.pool.forget_kept()
         give_memory_back()
 
+    def unload_all(self) -> None:
+        """Give up every model, with its caches."""
+        self._unload(list(self._bases.values()))
+
     # -- inside --
 
-    def _load_base(self, model: str, holder: ModelHolder, report: Callable[[str], None], take: bool) -> ResidentBase:
-        check_model(model, report)  # before anything is given up: a typo never unloads a good model
-        for name in self._free_for(holder):
-            self._unload(name)
-        problem = fit_problem(model, report) if self._bases else None
-        if problem is not None and not take:
-            names = " and ".join(self._words(name) for name in self._bases)
-            who = ", ".join(other.words for other, held in self._held.items() if held.model in self._bases)
-            raise ModelHeld(
-                f"{problem.what}: {who} holds {names}",
-                model,
-                "Wait until it is given up, or take its place: `ask --take`",
-            )
-        if problem is not None:
-            for name in list(self._bases):
-                self._unload(name)
-        loaded = load_for_inference(model, None, progress=report)
-        base = ResidentBase(loaded, make_pool(loaded.model, (), cache_budget(loaded.model.device)))
-        self._bases[model] = base
-        return base
+    def _replaced_by(self, load: CheckedLoad) -> list[ResidentBase]:
+        """Bases that have a name or the folder of this load's, and other files' weights."""
+        return [
+            base
+            for base in self._bases.values()
+            if base.key.fingerprint != load.key.fingerprint
+            and (load.target.model in base.names or base.key.folder == load.key.folder)
+        ]
 
-    def _free_for(self, holder: ModelHolder) -> list[str]:
+    def _free_for(self, holder: ModelHolder) -> list[ResidentBase]:
         """Models that no other living holder holds."""
-        held = {target.model for other, target in self._held.items() if other != holder and other.lives}
-        return [name for name in self._bases if name not in held]
+        held = {key for other, (_, key) in self._held.items() if other != holder and other.lives}
+        return [base for key, base in self._bases.items() if key not in held]
 
-    def _attach(self, base: ResidentBase, target: ModelTarget) -> None:
-        label = f"a{next(self._labels)}"
-        adapter = LoadedAdapter(target.adapter, target.version, label)
+    def _attach(self, base: ResidentBase, target: ModelTarget, checked: CheckedAdapter) -> None:
+        adapter = LoadedAdapter(target.adapter, target.version, f"a{next(self._labels)}")
         try:
-            loaded = attach_adapter(base.loaded, Path(target.adapter), label)
+            loaded = attach_adapter(base.loaded, checked, adapter.label)
         except Exception:
-            self._unload(target.model)  # its layers may be in the base model already
+            self._unload([base])  # its layers may be in the base model already
             raise
-        base.loaded = msgspec.structs.replace(loaded, adapter=None)
+        base.loaded = msgspec.structs.replace(loaded, adapter=None, adapter_version="")
         base.adapters.append(adapter)
         for old in self._superfluous(base, adapter):
             base.loaded.model.delete_adapter(old.label)
@@ -216,67 +277,20 @@ class ResidentModels:
     def _superfluous(self, base: ResidentBase, new: LoadedAdapter) -> list[LoadedAdapter]:
         """Older states of the new adapter's folder, and what is one too many and not held."""
         stale = [it for it in base.adapters if it.folder == new.folder and it is not new]
-        held = {(target.adapter, target.version) for holder, target in self._held.items() if holder.lives}
+        held = {(target.adapter, target.version) for holder, (target, _) in self._held.items() if holder.lives}
         rest = [it for it in base.adapters if it not in stale and it is not new]
         spare = [it for it in rest if (it.folder, it.version) not in held]
         return stale + spare[: max(0, len(rest) + 1 - _MOST_ADAPTERS)]
 
-    def _unload(self, model: str) -> None:
-        self._bases.pop(model, None)
-        self._held = {holder: target for holder, target in self._held.items() if target.model != model}
+    def _unload(self, bases: list[ResidentBase]) -> None:
+        if not bases:
+            return
+        gone = {base.key for base in bases}
+        bases.clear()  # the caller's list would keep them
+        self._bases = {key: base for key, base in self._bases.items() if key not in gone}
+        self._held = {holder: held for holder, held in self._held.items() if held[1] not in gone}
         give_memory_back()
 
-    def _words(self, model: str) -> str:
-        adapters = self._bases[model].adapters
-        return f"{model} with {adapters[-1].folder}" if adapters else f"{model} without an adapter"
 
-
-def check_model(model: str, report: Callable[[str], None]) -> Path:
-    """The folder of a model that can be found. Raises ModelError for one that cannot."""
-    return local_model_folder(model, report)
-
-
-def fit_problem(model: str, report: Callable[[str], None]) -> ModelError | None:
-    """Why a model does not fit beside what is loaded now; None where it does."""
-    prepare_imports()
-    backend = choose_inference_backend(True)
-    folder = check_model(model, report)
-    try:
-        fit = check_fits(folder, placement_of(backend), None, device_memory(backend.device, backend.machine))
-    except ModelError as error:
-        return error
-    if fit.verdict == "does not fit":
-        return ModelError(fit.warning.rstrip("."), str(folder), "Choose a smaller model, or end what uses the memory")
-    return None
-
-
-def give_memory_back() -> None:
-    """Return what was freed to the system and the GPU."""
-    gc.collect()  # modules refer to each other in circles
-    import torch
-
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
-
-
-def _check_adapter(folder: Path) -> None:
-    """Raises ModelError where the folder has no complete LoRA adapter in safetensors that can be used beside its
-    base."""
-    missing = [name for name in ADAPTER_FILES if not (folder / name).is_file()]
-    if missing:
-        raise ModelError(
-            f"there is no adapter here: {' and '.join(missing)} missing",
-            str(folder),
-            "Name a run that has ended and saved its adapter",
-        )
-    try:
-        config = msgspec.json.decode((folder / ADAPTER_FILES[0]).read_bytes(), type=_AdapterConfig)
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise ModelError(
-            f"the adapter's configuration cannot be read ({error})", str(folder / ADAPTER_FILES[0]), "Train it again"
-        ) from error
-    if config.peft_type != "LORA":
-        raise ModelError(f"the adapter is {config.peft_type}, not LORA", str(folder), "Name a LoRA adapter")
-    if config.bias != "none":
-        what = "the adapter also changes the base model's biases, so the base model could not be used without it"
-        raise ModelError(what, str(folder), 'Train it with bias = "none"')
+def _names(bases: Iterable[ResidentBase]) -> frozenset[str]:
+    return frozenset(name for base in bases for name in base.names)

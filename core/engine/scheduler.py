@@ -1,8 +1,9 @@
 """Whose turn it is: loads, answers that begin, prompts that are fed in parts, and steps of all live answers.
 
 Pure policy: it knows tickets and the names of models, and runs nothing. Answers begin in the order of their requests,
-as far as there are rows. While a prompt is fed, every other turn is a step of the live answers. A load waits until the
-answers of the models that it changes have ended, and is passed by answers of other models only.
+as far as there are rows. While a prompt is fed, every other turn is a step of the live answers. A load waits until it
+is ready (checked, or its weights read, both beside the thread) and until the answers of the models that it changes have
+ended; it is passed by answers of other models only.
 """
 
 from __future__ import annotations
@@ -62,6 +63,15 @@ class Scheduler:
         """Queue a ticket."""
         self._queue.append(ticket)
 
+    def add_first(self, ticket: Ticket, behind: Ticket | None = None) -> None:
+        """Queue a ticket before all others but `behind`, where that is the first."""
+        self._queue.insert(int(behind is not None and self._queue[:1] == [behind]), ticket)
+
+    @property
+    def first_load(self) -> Ticket | None:
+        """The load whose turn is next."""
+        return next((ticket for ticket in self._queue if ticket.kind == "load"), None)
+
     def drop(self, ticket: Ticket) -> None:
         """Forget a ticket, wherever it is: it has ended."""
         for tickets in (self._queue, self._feeding, self._live):
@@ -74,11 +84,14 @@ class Scheduler:
         self._live.append(ticket)
 
     def next_turn(
-        self, changes: Callable[[Ticket], frozenset[Model]], has_row: Callable[[Ticket], bool] = lambda _: True
+        self,
+        changes: Callable[[Ticket], frozenset[Model]],
+        has_row: Callable[[Ticket], bool] = lambda _: True,
+        is_ready: Callable[[Ticket], bool] = lambda _: True,
     ) -> Turn:
         """What to do now. changes: the models that a load changes or removes. has_row: whether an answer's model has a
-        row for it."""
-        if turn := self._from_queue(changes, has_row):
+        row for it. is_ready: whether a load can be made, or begun, now."""
+        if turn := self._from_queue(changes, has_row, is_ready):
             return turn
         if self._feeding and not (self._live and self._fed_last):
             self._fed_last = True
@@ -87,7 +100,10 @@ class Scheduler:
         return Turn("advance") if self._live else Turn("wait")
 
     def _from_queue(
-        self, changes: Callable[[Ticket], frozenset[Model]], has_row: Callable[[Ticket], bool]
+        self,
+        changes: Callable[[Ticket], frozenset[Model]],
+        has_row: Callable[[Ticket], bool],
+        is_ready: Callable[[Ticket], bool],
     ) -> Turn | None:
         busy = {ticket.model for ticket in self.running}
         held: set[Model] = set()  # models of which an earlier ticket waits
@@ -95,7 +111,7 @@ class Scheduler:
         for ticket in self._queue:
             if ticket.kind == "load":
                 changed = changes(ticket)
-                if not load_waits and not changed & (busy | held):
+                if not load_waits and is_ready(ticket) and not changed & (busy | held):
                     self._queue.remove(ticket)
                     return Turn("load", ticket)
                 load_waits = True

@@ -41,7 +41,7 @@ _COPIED_PER_NEW = 16
 _COPIED_PER_WORD = 8
 
 
-class LoopWarning(msgspec.Struct, frozen=True):
+class LoopWarning(msgspec.Struct, frozen=True, tag="loop"):
     """An answer that goes round in a loop."""
 
     form: Literal["period", "recurring"]
@@ -52,6 +52,13 @@ class LoopWarning(msgspec.Struct, frozen=True):
     """The first token of the answer that said nothing new."""
     tokens: int
     """Tokens that said nothing new so far."""
+
+
+def loop_words(loop: LoopWarning) -> str:
+    """`the same 12 tokens again and again since token 340`."""
+    again = "again and again" if loop.form == "period" else "with little between them"
+    tokens = "token" if loop.period == 1 else f"{loop.period} tokens"
+    return f"the same {tokens} {again} since token {loop.since + 1}"
 
 
 class Sentinel:

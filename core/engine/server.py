@@ -15,23 +15,24 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
 
 from core.base.errors import SuironError
+from core.base.safe_text import safe_line
+from core.engine.answer_response import AnswerResponse, EventStream
 from core.engine.model_holders import ModelHolder
-from core.engine.model_worker import AnswerStream, ModelWorker, Prepare
+from core.engine.model_worker import ModelWorker, Prepare
 from core.engine.openai_api import (
     BODY_LIMIT,
     ChatRequest,
     CompletionRequest,
     RefusedRequest,
     ResponseShape,
-    chat_delta,
     decode_body,
     parse_request,
     refusal_of,
 )
-from core.engine.protocol import AnswerFinish, AnswerPiece
+from core.engine.protocol import EngineStatus
+from core.engine.score_request import ScoreQuestion, ScoreRequest, score_question
 from core.engine.target import ModelTarget, UnknownModel
 
 if TYPE_CHECKING:
@@ -66,12 +67,25 @@ class StopRequest(msgspec.Struct, frozen=True):
     """The answer to end, as `suiron.id` of its request."""
 
 
-def make_app(*, end: Callable[[], None], first: tuple[str, str] | None = None) -> Starlette:
-    """The application. end: called for /suiron/shutdown. first: model and adapter to load at once."""
+class UnloadRequest(msgspec.Struct, frozen=True):
+    """A request to /suiron/unload."""
+
+    why: str = ""
+    """What needs the memory, for those whose answers end."""
+
+
+def make_app(
+    *,
+    end: Callable[[], None],
+    first: tuple[str, str] | None = None,
+    on_status: Callable[[EngineStatus], None] = lambda _: None,
+) -> Starlette:
+    """The application. end: called for /suiron/shutdown, and where the process has lost its GPU. first: model and
+    adapter to load at once. on_status: called with every new status."""
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        app.state.worker = ModelWorker()
+        app.state.worker = ModelWorker(on_status, end)
         app.state.end = end
         if first is not None:
             app.state.worker.load(*first)
@@ -85,7 +99,9 @@ def make_app(*, end: Callable[[], None], first: tuple[str, str] | None = None) -
             Route("/v1/completions", _complete, methods=["POST"]),
             Route("/suiron/status", _status),
             Route("/suiron/load", _load, methods=["POST"]),
+            Route("/suiron/score", _score, methods=["POST"]),
             Route("/suiron/stop", _stop, methods=["POST"]),
+            Route("/suiron/unload", _unload, methods=["POST"]),
             Route("/suiron/shutdown", _shutdown, methods=["POST"]),
         ],
         lifespan=lifespan,
@@ -125,6 +141,23 @@ async def _stop(request: Request) -> Response:
     return _Json({"id": answer_id, "stopped": _worker(request).stop(answer_id)})
 
 
+async def _unload(request: Request) -> Response:
+    """Replies when the memory is free."""
+    why = safe_line(decode_body(await _body(request), UnloadRequest).why, 200)
+    return _Json(await _while_connected(request, _worker(request).unload(why)))
+
+
+async def _score(request: Request) -> Response:
+    body = parse_request(await _body(request), ScoreRequest)
+    target, asked = _target(request, body)
+
+    def prepare(loaded: LoadedModel) -> ScoreQuestion:
+        loaded = msgspec.structs.replace(loaded, adapter=Path(asked.adapter) if asked.adapter else None)
+        return score_question(loaded, body, bool(target.adapter))
+
+    return _Json(await _while_connected(request, _worker(request).score(target, prepare)))
+
+
 async def _shutdown(request: Request) -> Response:
     _worker(request).stop_all()
     request.app.state.end()
@@ -148,99 +181,45 @@ async def _chat(request: Request) -> Response:
     body = parse_request(await _body(request), ChatRequest)
     target, asked = _target(request, body)
 
-    def prepare(loaded: LoadedModel) -> AnswerSequence:
-        from core.engine.answer import chat_sequence  # torch: only ever imported in the models' thread
+    def prepare(loaded: LoadedModel) -> list[AnswerSequence]:
+        from core.engine.answer import chat_sequences  # torch: only ever imported in the models' thread
 
         # The base model is asked with the templates of the adapter beside it too.
         loaded = msgspec.structs.replace(loaded, adapter=Path(asked.adapter) if asked.adapter else None)
-        return chat_sequence(loaded, body, bool(target.adapter))
+        return chat_sequences(loaded, body, bool(target.adapter))
 
-    answer_id = body.suiron.id or f"chatcmpl-{uuid.uuid4().hex}"
-    answer = await _begin(request, answer_id, target, prepare, body.suiron.client, body.token_limit == 0)
-    shape = ResponseShape(answer.id, target.name, chat=True)
-    if body.stream:
-        return _Stream(answer, shape, {"role": "assistant", "content": ""}, chat_delta, {}, body.include_usage)
-    return await _complete_response(request, answer, shape)
+    return await _answer(request, body, target, prepare, body.answers)
 
 
 async def _complete(request: Request) -> Response:
     body = parse_request(await _body(request), CompletionRequest)
     target, _ = _target(request, body)
 
-    def prepare(loaded: LoadedModel) -> AnswerSequence:
-        from core.engine.answer import completion_sequence
+    def prepare(loaded: LoadedModel) -> list[AnswerSequence]:
+        from core.engine.answer import completion_sequences
 
-        return completion_sequence(loaded, body)
+        return completion_sequences(loaded, body)
 
-    answer_id = body.suiron.id or f"cmpl-{uuid.uuid4().hex}"
-    answer = await _begin(request, answer_id, target, prepare, body.suiron.client, body.token_limit == 0)
-    shape = ResponseShape(answer.id, target.name, chat=False)
+    return await _answer(request, body, target, prepare, len(body.prompts) * body.answers)
+
+
+async def _answer(
+    request: Request, body: ChatRequest | CompletionRequest, target: ModelTarget, prepare: Prepare, count: int
+) -> Response:
+    """The response to a request for `count` answers."""
+    chat = isinstance(body, ChatRequest)
+    answer_id = body.suiron.id or f"{'chatcmpl' if chat else 'cmpl'}-{uuid.uuid4().hex}"
+    asking = _worker(request).ask(
+        answer_id, target, prepare, count, client=body.suiron.client, prefill=body.token_limit == 0
+    )
+    answer = await _while_connected(request, asking)
+    response = AnswerResponse(answer, ResponseShape(answer.id, target.name, chat=chat), body.answers)
     if body.stream:
-        return _Stream(answer, shape, None, lambda piece: piece.text, "", body.include_usage)
-    return await _complete_response(request, answer, shape)
-
-
-class _Stream(StreamingResponse):
-    """An answer as server-sent events. Closes the answer however the response ends; a client that disconnects ends
-    it."""
-
-    def __init__(
-        self,
-        answer: AnswerStream,
-        shape: ResponseShape,
-        first: Any,
-        part: Callable[[AnswerPiece], Any],
-        last: Any,
-        include_usage: bool,
-    ) -> None:
-        self._answer = answer
-
-        async def events() -> AsyncIterator[bytes]:
-            if first is not None:
-                yield _event(shape.chunk(first))
-            try:
-                async for item in answer:
-                    if isinstance(item, AnswerPiece):
-                        yield _event(shape.chunk(part(item)))
-                        continue
-                    yield _event(shape.chunk(last, item))
-                    if include_usage:
-                        yield _event(shape.usage_chunk(item))
-                    yield b"data: [DONE]\n\n"
-            except SuironError as error:
-                yield _event(refusal_of(error).body())
-
-        super().__init__(events(), media_type="text/event-stream", headers={"Cache-Control": "no-cache"})
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            await super().__call__(scope, receive, send)
-        finally:
-            self._answer.close()
-
-
-async def _complete_response(request: Request, answer: AnswerStream, shape: ResponseShape) -> Response:
-    texts: dict[str, list[str]] = {"reasoning": [], "response": []}
-
-    async def collect() -> AnswerFinish:
-        async for item in answer:
-            if isinstance(item, AnswerFinish):
-                return item
-            texts[item.section].append(item.text)
-        raise AssertionError("an answer ends with an AnswerFinish")
-
+        return EventStream(response, include_usage=body.include_usage)
     try:
-        finish = await _while_connected(request, collect())
+        return _Json(await _while_connected(request, response.whole()))
     finally:
         answer.close()
-    return _Json(shape.whole("".join(texts["reasoning"]), "".join(texts["response"]), finish))
-
-
-async def _begin(
-    request: Request, answer_id: str, target: ModelTarget, prepare: Prepare, client: str, prefill: bool
-) -> AnswerStream:
-    asking = _worker(request).ask(answer_id, target, prepare, client=client, prefill=prefill)
-    return await _while_connected(request, asking)
 
 
 async def _while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
@@ -280,7 +259,7 @@ def _worker(request: Request) -> ModelWorker:
     return worker
 
 
-def _target(request: Request, body: ChatRequest | CompletionRequest) -> tuple[ModelTarget, ModelTarget]:
+def _target(request: Request, body: ChatRequest | CompletionRequest | ScoreRequest) -> tuple[ModelTarget, ModelTarget]:
     """The model that answers, and the one that is asked: its adapter, if any, says which templates there are. By
     `model` or what the client holds, else the model loaded last; `suiron.tuned` chooses between adapter and base."""
     worker, tuned = _worker(request), body.suiron.tuned
@@ -296,10 +275,6 @@ def _target(request: Request, body: ChatRequest | CompletionRequest) -> tuple[Mo
         beside = [target for target in worker.targets if target.model == asked.model]
         asked = beside[0] if beside else asked
     return asked, asked
-
-
-def _event(value: Any) -> bytes:
-    return b"data: " + _json(value) + b"\n\n"
 
 
 class _Json(Response):

@@ -11,11 +11,7 @@ from pathlib import Path
 import msgspec
 
 from core.base.errors import UsageError
-
-_ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
-
-AdapterVersion = tuple[tuple[int, int], ...]
-"""Modification time in nanoseconds and size in bytes of each of an adapter's files."""
+from core.models.fingerprint import adapter_version
 
 
 class ModelTarget(msgspec.Struct, frozen=True):
@@ -25,8 +21,8 @@ class ModelTarget(msgspec.Struct, frozen=True):
     """The base model's name or folder."""
     adapter: str = ""
     """The adapter's folder; empty for none."""
-    version: AdapterVersion = ()
-    """The state of the adapter's files."""
+    version: str = ""
+    """The state of the adapter's files, see `fingerprint.adapter_version`; empty for none."""
 
     @property
     def name(self) -> str:
@@ -44,21 +40,7 @@ class UnknownModel(UsageError):
 def make_target(model: str, adapter: str) -> ModelTarget:
     """The target of a load: the adapter in its present state."""
     folder = str(Path(adapter)) if adapter else ""
-    return ModelTarget(model, folder, adapter_version(folder))
-
-
-def adapter_version(folder: str) -> AdapterVersion:
-    """Time and size of each of the adapter's files; empty for no adapter, (0, 0) for a missing file."""
-    if not folder:
-        return ()
-    version: list[tuple[int, int]] = []
-    for name in _ADAPTER_FILES:
-        try:
-            status = (Path(folder) / name).stat()
-            version.append((status.st_mtime_ns, status.st_size))
-        except OSError:
-            version.append((0, 0))
-    return tuple(version)
+    return ModelTarget(model, folder, adapter_version(Path(folder)) if folder else "")
 
 
 def named_target(name: str, known: Sequence[ModelTarget]) -> ModelTarget:

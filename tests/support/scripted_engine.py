@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Literal
 
-from core.engine.protocol import AnswerFinish, AnswerPiece, ChatQuestion, EngineStatus, FinishReason
+from core.engine.protocol import AnswerEvent, AnswerFinish, AnswerPiece, ChatQuestion, EngineStatus, FinishReason
 from core.splitter.splitter import AnswerEnding
 
 READY = EngineStatus(state="ready", model="demo", backend="scripted, no model")
@@ -48,12 +48,14 @@ class ScriptedEngine:
         self.gate = gate
         self.questions: list[ChatQuestion] = []
         self.ensured: list[tuple[str, str]] = []
+        self.takes: list[bool] = []
+        self.ends = 0
         self.stops = 0
         self.obeys = True
         self.open = 0  # answers being read
-        self._items: asyncio.Queue[AnswerPiece | AnswerFinish | Exception | Literal["broken"]] = asyncio.Queue()
+        self._items: asyncio.Queue[AnswerEvent | Exception | Literal["broken"]] = asyncio.Queue()
 
-    def say(self, *items: AnswerPiece | AnswerFinish | Exception | Literal["broken"]) -> None:
+    def say(self, *items: AnswerEvent | Exception | Literal["broken"]) -> None:
         """Hand over the next items; "broken" ends the stream without a finish."""
         for item in items:
             self._items.put_nowait(item)
@@ -65,6 +67,7 @@ class ScriptedEngine:
         self, model: str, adapter: str, on_status: Callable[[EngineStatus], None], *, take: bool = False
     ) -> EngineStatus:
         self.ensured.append((model, adapter))
+        self.takes.append(take)
         loads, self.loads = self.loads, []
         for load in loads:
             if isinstance(load, Exception):
@@ -74,7 +77,7 @@ class ScriptedEngine:
             await self.gate.wait()
         return READY
 
-    async def ask(self, question: ChatQuestion) -> AsyncIterator[AnswerPiece | AnswerFinish]:
+    async def ask(self, question: ChatQuestion) -> AsyncIterator[AnswerEvent]:
         self.questions.append(question)
         self._items = asyncio.Queue() if not self._items.qsize() else self._items
         self.open += 1
@@ -97,4 +100,5 @@ class ScriptedEngine:
             self.say(finish("stopped"))
 
     async def shutdown(self) -> None:
+        self.ends += 1
         self.ensured.clear()

@@ -24,6 +24,14 @@ CHAT_ACTIONS: tuple[Action, ...] = (
         footer=True,
     ),
     Action(
+        "chat.free_engine",
+        "ctrl+f",
+        "Free",
+        "End an engine that hangs, or take the place of another terminal's model; then ask again.",
+        "free_engine",
+        everywhere=True,
+    ),
+    Action(
         "chat.next_template",
         "f8",
         "Template",

@@ -116,7 +116,7 @@ DIALOG_ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         "columns.toggle_marks",
-        "A",
+        "asterisk",
         "Marks",
         "Learn all rows, also those that the source marks as not to be learnt, or leave these out again.",
         "marks",

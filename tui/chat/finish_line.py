@@ -10,6 +10,7 @@ from textual.widgets import Static
 
 from core.base.safe_text import safe_line
 from core.engine.protocol import AnswerFinish
+from core.engine.sentinel import loop_words
 
 REASONS = {
     "end": "End of answer",
@@ -18,12 +19,19 @@ REASONS = {
     "runaway": "Ran on into a new instruction",
     "stop_string": "Stop text reached",
     "loop": "Stopped in a loop",
+    "unloaded": "The model was unloaded",
 }
 
 
 def ending_words(finish: AnswerFinish, has_response: bool = True) -> str:
     """Why the answer ended, and what is unusual about it. has_response: whether the response has any text."""
     words = REASONS[finish.reason]
+    if finish.stop_string:
+        words += f" ({finish.stop_string!r})"
+    if finish.loop is not None:
+        words += f", {loop_words(finish.loop)}"
+    if finish.reasoning_closed:
+        words += ", its reasoning closed at the budget"
     if finish.reason == "runaway" and finish.ending == "complete":
         return "Finished the answer, then began another section"
     if finish.ending == "in_reasoning":
@@ -38,8 +46,9 @@ def timing_words(finish: AnswerFinish) -> str:
     fed = f"prefill of {finish.prompt_tokens}"
     if finish.reused_tokens:
         fed = f"prefill of {finish.prompt_tokens - finish.reused_tokens}, {finish.reused_tokens} kept,"
+    drafted = f", {finish.drafted_tokens} as before" if finish.drafted_tokens else ""
     parts = (
-        f"{finish.tokens} token{'' if finish.tokens == 1 else 's'}",
+        f"{finish.tokens} token{'' if finish.tokens == 1 else 's'}{drafted}",
         f"{fed} in {seconds_words(finish.prefill_seconds)}",
         f"first token {seconds_words(finish.first_token_seconds)}",
         f"total {seconds_words(finish.total_seconds)}",
@@ -76,8 +85,12 @@ class FinishLine(Static):
         self._show(safe_line(state), safe_line(more), "$foreground")
 
     def show_finish(self, finish: AnswerFinish, has_response: bool = True) -> None:
-        plain = finish.reason == "end" and finish.ending == "complete" and has_response
-        self._show(ending_words(finish, has_response), timing_words(finish), "$success" if plain else "$warning")
+        plain = finish.reason == "end" and finish.ending == "complete" and finish.loop is None and has_response
+        self._show(
+            safe_line(ending_words(finish, has_response), 200),
+            timing_words(finish),
+            "$success" if plain else "$warning",
+        )
 
     def _show(self, first: str, rest: str, style: str) -> None:
         if (first, rest) != self._shown:

@@ -124,6 +124,10 @@ class PromptEditor(Vertical):
             seed=int(self._number("seed", "Seed", 0, 2**63 - 1)) if seed else None,
         )
 
+    def typed(self, template: str, tuned: bool) -> ChatQuestion:
+        """The question as far as it is typed, without its numbers; it may be empty."""
+        return ChatQuestion(instruction=self.instruction, input=self.input, template=template, tuned=tuned)
+
     def _field(self, id: str) -> Input:
         return self.query_one(f"#{id}", Input)
 

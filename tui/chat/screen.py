@@ -12,7 +12,6 @@ from contextlib import aclosing
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar, cast
 
-import msgspec
 from textual import events, on, work
 from textual.app import ComposeResult
 from textual.binding import BindingType
@@ -20,10 +19,9 @@ from textual.widgets import TextArea
 from textual.worker import Worker
 
 from core.base.errors import EngineError, RunError, SuironError
-from core.base.languages import east_asian_language
 from core.base.safe_text import safe_line
-from core.data.locate.source_name import resolve_source_name
-from core.engine.protocol import AnswerFinish, AnswerPiece, ChatQuestion, EngineStatus
+from core.engine.protocol import AnswerEvent, AnswerFinish, AnswerPiece, ChatQuestion, EngineStatus
+from core.engine.sentinel import LoopWarning, loop_words
 from core.runs.tuned_models import TunedModel, askable_templates, list_tuned_models
 from core.templates.by_name import TEXT_TEMPLATES
 from core.templates.template import Template
@@ -32,6 +30,9 @@ from tui.chat.answer_view import AnswerView
 from tui.chat.engine_choice import EngineChoice, server_words
 from tui.chat.finish_line import FinishLine
 from tui.chat.prompt_editor import PromptEditor
+from tui.chat.remedy import Remedy, remedy_for
+from tui.chat.typed_ahead import TypedAhead
+from tui.chat.whole_question import as_trained, whole_question, with_draft
 from tui.common.room import Room
 from tui.messages import ModelChosen, RunsChanged
 
@@ -65,6 +66,10 @@ class ChatScreen(Room):
         self._answer: Worker[None] | None = None
         self._asked = False  # the question has been sent: from here on, stopping is a request to the engine
         self._stopping = False
+        self._ready = ("", "")  # model and adapter after the last load
+        self._remedy: Remedy = ""  # what would help against the trouble that is shown
+        self._ahead = TypedAhead(self._typed_question, lambda: self._answers)
+        self._loop: LoopWarning | None = None  # of the answer that arrives
         self._engines = EngineChoice()
         self._answers: Engine | None = None  # the engine of the last answer
         self._told: set[str] = set()  # what was said of a server already
@@ -90,6 +95,7 @@ class ChatScreen(Room):
             self._scan()
 
     async def on_unmount(self) -> None:
+        await self._ahead.stop()
         await self._engines.close()
 
     @property
@@ -125,6 +131,17 @@ class ChatScreen(Room):
     @on(TextArea.Changed)
     def _keep_question(self) -> None:
         self.suiron.remember(instruction=self._editor.instruction, input=self._editor.input)
+        if not self._answering and self._ready[0]:
+            self._ahead.typed()
+
+    def _typed_question(self) -> ChatQuestion | None:
+        """What would be asked now; None while an answer runs, and where another model would be loaded for it."""
+        session = self.suiron.session
+        if self._answering or session.server or self._ready != (session.model, session.adapter):
+            return None
+        tuned = next((each for each in self._tuned if each.run == session.adapter), None)
+        question = self._completed(self._editor.typed(self._template, self._asks_tuned))
+        return question if tuned is None else as_trained(question, tuned)
 
     def action_next_template(self) -> None:
         names = list(self._templates)
@@ -228,52 +245,61 @@ class ChatScreen(Room):
     # -- the answer --
 
     def action_ask(self) -> None:
+        self._begin_asking()
+
+    def _begin_asking(self, *, take: bool = False) -> None:
+        """Ask what is typed. take: for its model, those of other terminals may be unloaded."""
         if self._answering:
             self._finish.show_state("The model is still answering", f"{STOP} stops it; then {ASK} asks this question")
             return
         session = self.suiron.session
         model, adapter = (session.server_model, "") if session.server else (session.model, session.adapter)
         try:
-            question = self._editor.question(self._template, False, bool(adapter) and not self._without_adapter)
+            question = self._editor.question(self._template, False, self._asks_tuned)
         except SuironError as error:
             self._show_trouble(error, "")
             return
-        instruction, language = self._language
-        if not language or instruction != question.instruction:
-            language = east_asian_language(question.instruction)
-        template = self._templates.get(question.template)
-        drop = template is not None and template.drop_empty_input
-        question = msgspec.structs.replace(
-            question,
-            data=resolve_source_name(self.suiron.session.data).address,
-            language=language,
-            drop_empty_input=drop,
-        )
+        question = self._completed(question)
+        self._remedy = ""
+        question = with_draft(question, self._view.response.text, self._view.reasoning.text)
         self._view.begin(self._reasons(question.template), self._model_words)
         self._asked = self._stopping = False
+        self._loop = None
         self._finish.show_state("Contacting the engine")
-        self._answer = self.run_worker(self._ask(question, model, adapter), group="answer")
+        self._answer = self.run_worker(self._ask(question, model, adapter, take), group="answer")
         self.refresh_bindings()
 
-    async def _ask(self, question: ChatQuestion, model: str, adapter: str) -> None:
+    @property
+    def _asks_tuned(self) -> bool:
+        return bool(self.suiron.session.adapter) and not self._without_adapter
+
+    def _completed(self, question: ChatQuestion) -> ChatQuestion:
+        template = self._templates.get(question.template)
+        return whole_question(question, self._language, self.suiron.session.data, template)
+
+    async def _ask(self, question: ChatQuestion, model: str, adapter: str, take: bool) -> None:
         finish: AnswerFinish | None = None
         try:
+            await self._ahead.stop()
             folder = ""
             if adapter:
                 tuned = await self._find_adapter(model, adapter)
-                folder, question = tuned.adapter, _as_trained(question, tuned)
+                folder, question = tuned.adapter, as_trained(question, tuned)
             engine = self._answers = self._engines.engine(self.suiron)
-            status = await engine.ensure(model, folder, self._on_status)
+            status = await engine.ensure(model, folder, self._on_status, take=take)
+            self._ready = (model, adapter)
             self._backend = status.backend
             if self.suiron.session.server:
                 self._hint_once(status.backend)
             self._show_how()
             self._finish.show_state("The model is reading the question")
             self._asked = True
-            async with aclosing(cast("AsyncGenerator[AnswerPiece | AnswerFinish]", engine.ask(question))) as answer:
+            async with aclosing(cast("AsyncGenerator[AnswerEvent]", engine.ask(question))) as answer:
                 async for event in answer:
                     if isinstance(event, AnswerFinish):
                         finish = event
+                    elif isinstance(event, LoopWarning):
+                        self._loop = event
                     else:
                         self._take(event)
             if finish is None:
@@ -325,12 +351,17 @@ class ChatScreen(Room):
     def _take(self, piece: AnswerPiece) -> None:
         self._view.take(piece)
         if not self._stopping:
-            self._finish.show_state(f"The {piece.section} is arriving", f"{STOP} stops it")
+            state = f"The {piece.section} is arriving"
+            if self._loop is not None:
+                state = f"The {piece.section} goes round in a loop, {loop_words(self._loop)}"
+            self._finish.show_state(state, f"{STOP} stops it")
 
     # -- stopping --
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """While there is no answer to stop, its keys belong to the focused widget."""
+        if action == "free_engine" and (self._answering or not self._remedy):
+            return None
         return None if action == "stop_answer" and not self._answering else True
 
     def action_stop_answer(self) -> None:
@@ -343,6 +374,22 @@ class ChatScreen(Room):
         self._stopping = True
         self._finish.show_state("Stopping", f"{STOP} again stops waiting for the engine")
         self.run_worker(self._stop(), group="stop")
+
+    def action_free_engine(self) -> None:
+        """End an engine that hangs, or take the place of others' models; then ask again."""
+        remedy, self._remedy = self._remedy, ""
+        if remedy:
+            self.run_worker(self._free(remedy), group="free", exclusive=True)
+
+    async def _free(self, remedy: Remedy) -> None:
+        if remedy == "end":
+            self._finish.show_state("Ending the engine")
+            try:
+                await self._engines.engine(self.suiron).shutdown()
+            except SuironError as error:
+                self._show_trouble(error, "The engine could not be ended")
+                return
+        self._begin_asking(take=remedy == "take")
 
     async def _stop(self) -> None:
         try:
@@ -372,11 +419,7 @@ class ChatScreen(Room):
 
     def _show_trouble(self, error: SuironError, state: str) -> None:
         """Show an error in place of the answer, and its effect in the finish line. state: empty leaves the line."""
+        self._remedy, error = remedy_for(error)
         self._view.show_trouble(error)
         if state:
             self._finish.show_state(state, AGAIN)
-
-
-def _as_trained(question: ChatQuestion, tuned: TunedModel) -> ChatQuestion:
-    """The question, written as the rows of the run are."""
-    return msgspec.structs.replace(question, drop_empty_input=tuned.drop_empty_input)

@@ -61,3 +61,15 @@ class Lane:
     def row_bytes(self, row: int) -> int:
         """Memory that giving up what a row holds gives back."""
         return int(self.step.row_bytes(row)) if hasattr(self.step, "row_bytes") else 0
+
+    def verify_drafts(self, live: list[int]) -> dict[int, list[int]]:
+        """Let the step verify what the answers of these rows propose: the next tokens of those that propose some, by
+        row. Only where it `drafts_exactly`."""
+        told: dict[int, list[int]] = {}
+        for row in live:
+            sequence = self.sequences[row]
+            drafted = sequence.propose() if sequence is not None else []
+            if sequence is not None and sequence.drafts is not None and drafted:
+                told[row] = self.step.verify(row, drafted)
+                sequence.drafts.report(len(drafted), len(told[row]) - 1)
+        return told

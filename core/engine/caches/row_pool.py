@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from core.engine.caches.continuation_scorer import ContinuationScorer
+from core.engine.caches.kept_caches import KeptCaches
 from core.engine.caches.lane import Kept, Lane, RowPlace
 from core.engine.caches.lane_maker import MOST_ROWS, LaneMaker
-from core.engine.caches.prefix_store import KeptPrefix, PrefixKey, PrefixStore, common_prefix
+from core.engine.caches.prefix_store import PrefixKey, PrefixStore, common_prefix
 from core.engine.model_trouble import scores_without_numbers
 from core.engine.sequence import AnswerSequence
 from core.engine.steps.cache_copy import CacheCopy
@@ -19,7 +21,6 @@ from core.engine.steps.choose_tokens import NOT_A_TOKEN
 from core.engine.steps.row_cache import attends_to_everything
 
 _WORTH_A_COPY = 16  # tokens: fewer are fed again as fast as they are copied
-_SNAPSHOT_EVERY = 256  # tokens between two snapshots of a cache that cannot be cut
 
 
 class RowPool:
@@ -31,9 +32,12 @@ class RowPool:
         self._lanes: list[Lane] = []
         self._where: dict[AnswerSequence, RowPlace] = {}
         self._snapshots: dict[AnswerSequence, list[int]] = {}
-        self.store: PrefixStore[RowPlace | CacheCopy] = PrefixStore(budget)
+        self._unfed: set[AnswerSequence] = set()
         self.cuts: bool = attends_to_everything(maker.base)
         """Whether a cache of this model can be cut to a part of its tokens."""
+        self._kept = KeptCaches(budget, self._fixed_bytes, cuts=self.cuts)
+        self.store: PrefixStore[RowPlace | CacheCopy] = self._kept.store
+        self._scorer: ContinuationScorer | None = None
 
     # -- what is there --
 
@@ -66,7 +70,14 @@ class RowPool:
     def cache_bytes(self) -> int:
         """Memory that caches take: of all rows, and what is kept beside them."""
         rows = sum(lane.fixed_bytes + sum(map(lane.row_bytes, lane.live)) for lane in self._lanes)
-        return rows + self.store.bytes
+        return rows + self.store.bytes + (0 if self._scorer is None else self._scorer.bytes)
+
+    @property
+    def scorer(self) -> ContinuationScorer:
+        """Scores continuations by this model, beside the rows."""
+        if self._scorer is None:
+            self._scorer = ContinuationScorer(self._maker.model, continues=self._maker.continues)
+        return self._scorer
 
     # -- an answer's way --
 
@@ -80,16 +91,24 @@ class RowPool:
         lane.step.set_adapter(row, sequence.adapter)
         lane.sequences[row] = sequence
         self._where[sequence] = RowPlace(lane, row)
+        self._unfed.add(sequence)
         sequence.path, sequence.reused = lane.step.path, sequence.fed
+        if not lane.step.drafts_exactly:
+            sequence.draft_why = "scores of several tokens at once round otherwise on this path"
         sequence.path_why = self._maker.why_not_faster(lane.step.path, cold=sequence.cold)
         if not self.cuts and not sequence.cold:
-            self._snapshots[sequence] = self._snapshot_places(lane, sequence)
+            self._snapshots[sequence] = self._kept.snapshot_places(
+                lane.key(sequence.adapter), sequence.prompt, sequence.fed
+            )
 
     def feed(self, sequence: AnswerSequence, most: int) -> bool:
         """Feed the next part of its prompt, at most `most` tokens; whether the whole prompt is fed. Where the host can
         read it, the first token is chosen and read then, and the sequence may have ended."""
         place = self._where[sequence]
         step, row, prompt = place.lane.step, place.row, sequence.prompt
+        if sequence in self._unfed:
+            self._unfed.remove(sequence)
+            self._look_again(place, sequence)
         end = min(sequence.fed + most, len(prompt)) if self._maker.continues else len(prompt)
         snapshots = self._snapshots.get(sequence, [])
         end = min([end, *(at for at in snapshots if at > sequence.fed)])
@@ -104,6 +123,8 @@ class RowPool:
         if end < len(prompt):
             return False
         sequence.prompt_fed()
+        if given := sequence.take_given():
+            step.force(row, given)
         chosen = step.chosen()
         if sequence.reason is not None:
             self.leave(sequence)
@@ -128,41 +149,37 @@ class RowPool:
         """The sequence gives its row back. keep: what the row holds serves later prompts."""
         place = self._where.pop(sequence, None)
         self._snapshots.pop(sequence, None)
+        self._unfed.discard(sequence)
         if place is None:
             return
         lane, row = place.lane, place.row
         lane.sequences[row] = None
-        held = lane.step.length(row)
-        lane.step.cut(row, held)  # nothing is cut: the row is not live any more
+        # Mostly nothing is cut, and the row is not live any more; of a draft, tokens behind the end may be there.
+        held = lane.step.cut(row, min(lane.step.length(row), len(sequence.ids)))
         if not keep or not held or sequence.cold or not self._maker.continues:
             lane.step.release(row)
             return
-        self._put(lane.key(sequence.adapter), sequence.ids[:held], place, lane.row_bytes(row))
+        self._kept.put(lane.key(sequence.adapter), sequence.ids[:held], place, lane.row_bytes(row))
 
     # -- all of them --
 
     def model_changed(self, model: Any, adapters: tuple[str, ...]) -> None:
         """Other adapters are loaded: steps are made anew. What adapters that remain have left is kept."""
-        labels = {"", *adapters}
-        for kept in self.store.all():
-            place = kept.place
-            if kept.key[0] not in labels:
-                self.store.remove(kept)
-            elif isinstance(place, RowPlace):
-                copy = place.lane.step.copy_out(place.row)
-                kept.place, kept.bytes = copy, copy.bytes
-        self._drop_over_budget()
+        self._scorer = None
+        self._kept.model_changed(adapters)
         self._lanes.clear()
         self._maker = LaneMaker(model, adapters)
 
     def forget_kept(self) -> None:
         """Drop everything that is kept, for its memory."""
-        for kept in self.store.all():
-            self.store.remove(kept)
-            self._empty_place(kept)
+        self._scorer = None
+        self._kept.forget()
         self._lanes = [lane for lane in self._lanes if lane.live]
 
     # -- inside: lanes --
+
+    def _fixed_bytes(self) -> int:
+        return sum(lane.fixed_bytes for lane in self._lanes)
 
     def _lane_for(self, sequence: AnswerSequence, waiting: int) -> Lane:
         adapter = sequence.adapter
@@ -201,7 +218,7 @@ class RowPool:
         found = next((lane for lane in mine if lane.size == size and not lane.live), None)
         if found is not None:
             return found
-        self._drop_over_budget(room=self._maker.row_bytes * size)
+        self._kept.drop_over_budget(room=self._maker.row_bytes * size)
         lane = self._maker.lane(size, adapter)
         if lane is None and together + 1 < size:
             lane = self._maker.lane(self._maker.size_for(together + 1), adapter)
@@ -228,13 +245,16 @@ class RowPool:
             if sequence is None or not free:
                 continue
             target = free[0]
-            self._evict(new, target)
+            self._kept.evict(new, target)
             held = old.step.length(row)
             new.step.copy_in(target, old.step.copy_out(row))
             new.step.set_adapter(target, sequence.adapter)
             if sequence.fed == len(sequence.prompt):
                 new.step.cut(target, held - 1)
                 self._start(new, target, sequence, sequence.ids[held - 1 : held])
+                # What was told must be fed, given tokens among it; and those that wait were dropped with the old row.
+                if again := [*sequence.ids[held:], *sequence.given]:
+                    new.step.force(target, again)
             old.sequences[row] = None
             old.step.release(row)
             new.sequences[target] = sequence
@@ -247,9 +267,8 @@ class RowPool:
             if sequence is not None:
                 self._where.pop(sequence, None)
                 self._snapshots.pop(sequence, None)
-        for kept in self.store.all():
-            if isinstance(kept.place, RowPlace) and kept.place.lane is lane:
-                self.store.remove(kept)
+                self._unfed.discard(sequence)
+        self._kept.lane_lost(lane)
         if lane in self._lanes:
             self._lanes.remove(lane)
 
@@ -260,8 +279,16 @@ class RowPool:
         live = [row for row, is_live in enumerate(step.live) if is_live]
         if not live:
             return []
-        fed, chosen = step.advance(), step.chosen()
-        return self._deliver(lane, {row: (fed if chosen is None else chosen)[row] for row in live})
+        told = lane.verify_drafts(live) if step.drafts_exactly else {}
+        fed, chosen = step.advance(without=told), step.chosen()
+        others = [row for row in live if row not in told]
+        failed = self._deliver(lane, {row: (fed if chosen is None else chosen)[row] for row in others})
+        for row, tokens in told.items():
+            sequence = lane.sequences[row]
+            for token in tokens:
+                if lane.sequences[row] is sequence:  # else it ended before this token
+                    failed += self._deliver(lane, {row: token})
+        return failed
 
     def _deliver(self, lane: Lane, tokens: Mapping[int, int | None]) -> list[tuple[AnswerSequence, Exception]]:
         failed: list[tuple[AnswerSequence, Exception]] = []
@@ -272,8 +299,10 @@ class RowPool:
             if token == NOT_A_TOKEN:
                 self.leave(sequence, keep=False)
                 failed.append((sequence, scores_without_numbers()))
-            elif not sequence.take(token):
+            elif not sequence.take(token, lane.step.log_probabilities(row)):
                 self.leave(sequence)
+            elif given := sequence.take_given():
+                lane.step.force(row, given)
         return failed
 
     def _start(self, lane: Lane, row: int, sequence: AnswerSequence, part: list[int]) -> None:
@@ -339,58 +368,30 @@ class RowPool:
             )
         return best
 
-    def _snapshot_places(self, lane: Lane, sequence: AnswerSequence) -> list[int]:
-        """Where a copy of a cache that cannot be cut is kept: now and then, where an earlier prompt began to differ,
-        and one token before the prompt's end, from where another answer to the same prompt goes on."""
-        last = len(sequence.prompt) - 1
-        places = {*range(_SNAPSHOT_EVERY, last, _SNAPSHOT_EVERY), last}
-        places.add(self.store.longest_common(lane.key(sequence.adapter), sequence.prompt))
-        return sorted(place for place in places if sequence.fed < place <= last)
+    def _look_again(self, place: RowPlace, sequence: AnswerSequence) -> None:
+        """Before a prompt's first part is fed: take over what another answer has fed of it since this one got its row,
+        as the answers to one request do."""
+        why = sequence.reuse_why
+        found = self._best_prefix(place.lane.key(sequence.adapter), sequence.prompt, sequence)
+        if found is None or found[2] - sequence.fed < _WORTH_A_COPY:
+            sequence.reuse_why = why
+            return
+        _, source, count = found
+        step, row = place.lane.step, place.row
+        copy = source if isinstance(source, CacheCopy) else source.lane.step.copy_out(source.row)
+        step.copy_in(row, copy)
+        sequence.fed = sequence.reused = step.cut(row, count)
+        sequence.reuse_why = ""
 
     def _keep_snapshot(self, place: RowPlace, sequence: AnswerSequence) -> None:
         key, ids = place.lane.key(sequence.adapter), sequence.prompt[: sequence.fed]
         if not self.store.holds(key, ids):
             copy = place.lane.step.copy_out(place.row)
-            self._put(key, ids, copy, copy.bytes)
-
-    def _put(self, key: PrefixKey, ids: list[int], place: RowPlace | CacheCopy, size: int) -> None:
-        kept: Kept = KeptPrefix(key, ids, place, size)
-        if self.cuts:  # a copy of its beginning is of no more use
-            for other in self.store.all():
-                is_copy = not isinstance(other.place, RowPlace)
-                if is_copy and other.key == key and common_prefix(other.ids, ids) == len(other.ids):
-                    self.store.remove(other)
-        self.store.put(kept)
-        if isinstance(place, RowPlace):
-            place.lane.kept[place.row] = kept
-        self._drop_over_budget()
-
-    def _evict(self, lane: Lane, row: int) -> None:
-        """Make a row empty; what it keeps goes beside the rows, where the budget has room for it."""
-        kept = lane.kept[row]
-        lane.kept[row] = None
-        if kept is not None:
-            self.store.remove(kept)
-            copy = lane.step.copy_out(row)
-            kept.place, kept.bytes = copy, copy.bytes
-            self.store.put_back(kept)
-            self._drop_over_budget()
-        lane.step.release(row)
+            self._kept.put(key, ids, copy, copy.bytes)
 
     def _empty_row(self, lane: Lane, row: int) -> int:
-        self._evict(lane, row)
+        self._kept.evict(lane, row)
         return row
-
-    def _drop_over_budget(self, room: int = 0) -> None:
-        fixed = sum(lane.fixed_bytes for lane in self._lanes)
-        for kept in self.store.over_budget(room + fixed):
-            self._empty_place(kept)
-
-    def _empty_place(self, kept: Kept) -> None:
-        if isinstance(kept.place, RowPlace):
-            lane, row = kept.place.lane, kept.place.row
-            lane.kept[row] = None
-            lane.step.release(row)
 
 
 def make_pool(model: Any, adapters: tuple[str, ...], budget: int) -> RowPool:

@@ -15,9 +15,9 @@ class ScoreRows:
 
     def __init__(self, rows: int, device: torch.device) -> None:
         on_gpu = device.type == "cuda"
-        self._values = torch.zeros(rows, 1 + MOST_ALTERNATIVES, device=device)
+        self._values = torch.zeros(rows, 1 + MOST_ALTERNATIVES, dtype=torch.float32, device=device)
         self._ids = torch.zeros(rows, 1 + MOST_ALTERNATIVES, dtype=torch.int64, device=device)
-        self._host_values = torch.zeros(rows, 1 + MOST_ALTERNATIVES, pin_memory=on_gpu)
+        self._host_values = torch.zeros(rows, 1 + MOST_ALTERNATIVES, dtype=torch.float32, pin_memory=on_gpu)
         self._host_ids = torch.zeros(rows, 1 + MOST_ALTERNATIVES, dtype=torch.int64, pin_memory=on_gpu)
 
     def measure(self, scores: torch.Tensor, tokens: torch.Tensor, rows: slice) -> None:

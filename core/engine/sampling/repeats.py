@@ -53,5 +53,5 @@ def dry_penalty(
     inside = torch.arange(1, capacity, device=ids.device)[None] < lengths
     counts = inside & (match >= allowed) & ~breakers.gather(1, following)
     amount = torch.where(counts, multiplier * base ** (match - allowed), 0.0)
-    taken = torch.zeros(rows, vocabulary, device=ids.device)
+    taken = torch.zeros(rows, vocabulary, dtype=torch.float32, device=ids.device)
     return taken.scatter_reduce_(1, following, amount.to(torch.float32), "amax")

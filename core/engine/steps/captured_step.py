@@ -79,7 +79,8 @@ class CapturedStep(RowStep):
                 self.positions.copy_(positions)
         torch.cuda.current_stream(self.device).wait_stream(stream)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
+        # thread_local: another thread may read a model's weights onto the GPU meanwhile
+        with torch.cuda.graph(graph, capture_error_mode="thread_local"):
             self._forward()
         self._graph = graph
 

@@ -46,7 +46,7 @@ class ChoiceRows:
     def __init__(self, rows: int, device: torch.device) -> None:
         self._choices = [GREEDY] * rows
         self._device = device
-        self._settings = torch.zeros(rows, len(_COLUMNS), device=device)
+        self._settings = torch.zeros(rows, len(_COLUMNS), dtype=torch.float32, device=device)
         self._whole = torch.zeros(rows, 4, dtype=torch.int64, device=device)
         """Seed, top-k, where the answer begins, and 1 where the row's history is kept."""
         self._ids = torch.zeros(rows, 0, dtype=torch.int64, device=device)
@@ -185,7 +185,7 @@ class ChoiceRows:
             if choice.bias:
                 tokens, amounts = zip(*choice.bias, strict=True)
                 places = device_tensor(tokens, self._device)
-                scores[index].index_add_(0, places, device_tensor(amounts, self._device))
+                scores[index].index_add_(0, places, device_tensor(amounts, self._device, scores.dtype))
             if choice.min_tokens and choice.stop_ids:
                 places = device_tensor(choice.stop_ids, self._device)
                 too_short = positions[index] - self._whole[rows][index, 2] < choice.min_tokens

@@ -114,7 +114,7 @@ class FusedWeights:
     def _code(self) -> torch.Tensor:
         module = projections(self._model.model.layers[0])["o"]
         if not is_nf4(module):
-            return torch.zeros(256, device=self._model.device)
+            return torch.zeros(256, dtype=torch.float32, device=self._model.device)
         code: torch.Tensor = base_linear(module).weight.quant_state.state2.code.float().contiguous()
         return code
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import msgspec
@@ -127,9 +127,18 @@ class RowStep(ABC):
         self.lengths[row], self.fed[row] = copy.length, list(copy.ids)
         self.row_changed(row)
 
-    def advance(self) -> list[int | None]:
+    @property
+    def drafts_exactly(self) -> bool:
         """See `Step`."""
-        live = [row for row in range(self.rows) if self.live[row]]
+        return False
+
+    def verify(self, row: int, drafted: Sequence[int]) -> list[int]:
+        """See `Step`."""
+        raise NotImplementedError(f"the {self.path} step verifies no drafts")
+
+    def advance(self, without: Collection[int] = ()) -> list[int | None]:
+        """See `Step`."""
+        live = [row for row in range(self.rows) if self.live[row] and row not in without]
         if not live:
             return [None] * self.rows
         for row in live:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Literal, Protocol
 
 import msgspec
@@ -79,9 +79,21 @@ class Step(Protocol):
         """Let the row hold what a copy holds; it is not live until it is fed. The copy stays as it is."""
         ...
 
-    def advance(self) -> list[int | None]:
+    @property
+    def drafts_exactly(self) -> bool:
+        """Whether `verify` chooses what single steps would: a pass over several tokens rounds as one over each."""
+        ...
+
+    def verify(self, row: int, drafted: Sequence[int]) -> list[int]:
+        """Feed a live row its chosen token, which `chosen` has told, and behind it those of `drafted` (at least one)
+        that are what it chooses. Returns these and the one it chooses behind them, which it is fed next. Only where
+        `drafts_exactly`, where nothing waits that was forced, and without log-probabilities."""
+        ...
+
+    def advance(self, without: Collection[int] = ()) -> list[int | None]:
         """Feed each live row the token chosen for it and queue the choice of the next; returns the fed tokens by row,
         None for a row that is not live. On a GPU the host waits for the tokens it returns, not for the queued step.
+        without: rows that were verified instead.
 
         NOT_A_TOKEN (-1) stands for a row whose scores were no numbers; that row is not live any more.
         """

@@ -9,6 +9,9 @@ from core.engine.protocol import EngineStatus, LoadedStatus
 def test_model_adapters_path_caches_memory_and_queue() -> None:
     loaded = LoadedStatus(
         model="demo",
+        form="nf4-bfloat16",
+        alone=False,
+        notes=("3 tensors are not used",),
         adapters=("/runs/one/adapter", "/runs/\x1b]two"),
         held_by=("another terminal (process 7)",),
         path="captured",
@@ -22,6 +25,9 @@ def test_model_adapters_path_caches_memory_and_queue() -> None:
     text = "\n".join(lines)
     assert "\x1b" not in text
     for words in (
+        "in memory: demo as nf4-bfloat16",
+        "asked alone, the base model has another form",
+        "note: 3 tensors are not used",
         "held by another terminal (process 7)",
         "adapter /runs/one/adapter",
         "captured path; not fused: its kernel is still being compiled",
@@ -31,3 +37,5 @@ def test_model_adapters_path_caches_memory_and_queue() -> None:
         assert words in text
     failed = EngineStatus(state="failed", model="nowhere", message="no such model")
     assert "no such model" in status_lines(failed)[0]
+    unloaded = EngineStatus(state="empty", message="no model is loaded: the run 7 starts")
+    assert "the run 7 starts" in status_lines(unloaded)[0]

@@ -23,7 +23,7 @@ from core.demo import story
 from core.demo.make_rows import demo_rows
 from core.demo.measure import DemoEvaluation
 from core.demo.spec import demo_spec
-from core.engine.protocol import AnswerFinish, AnswerPiece
+from core.engine.protocol import AnswerEvent
 from core.export.export_jobs import ExportProgress
 from core.export.export_result import Agreement, ExportResult
 from core.export.export_spec import ExportSpec
@@ -41,7 +41,7 @@ QUESTION = next(row for row in demo_rows("test") if row.syslang == "English")
 class Client(ScriptedEngine):
     """Answers each question with the next script; counts its ends."""
 
-    def __init__(self, *scripts: list[AnswerPiece | AnswerFinish]) -> None:
+    def __init__(self, *scripts: list[AnswerEvent]) -> None:
         super().__init__()
         self.scripts, self.closed, self.ended = list(scripts), 0, 0
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from core.engine.answer import chat_sequence, completion_sequence
+from core.engine.answer import chat_sequences, completion_sequences
 from core.engine.caches.row_pool import RowPool, make_pool
 from core.engine.openai_api import ChatRequest, CompletionRequest
-from core.engine.protocol import AnswerFinish, AnswerPiece
-from core.engine.sequence import AnswerSequence
+from core.engine.sequence import AnswerPart, AnswerSequence
 from core.models.loading import LoadedModel
 
 BUDGET = 1 << 30
@@ -21,19 +20,17 @@ def answer_events(
     *,
     tuned: bool = True,
     label: str | None = None,
-) -> Iterator[AnswerPiece | AnswerFinish]:
+) -> Iterator[AnswerPart]:
     """The events of an answer. tuned: whether the adapter `label` of the model answers."""
     if isinstance(asked, ChatRequest):
-        sequence = chat_sequence(loaded, asked, tuned)
+        sequence = chat_sequences(loaded, asked, tuned)[0]
     else:
-        sequence = completion_sequence(loaded, asked)
+        sequence = completion_sequences(loaded, asked)[0]
     sequence.adapter = label if tuned else None
     return _events(make_pool(loaded.model, () if label is None else (label,), BUDGET), sequence, stopped)
 
 
-def _events(
-    pool: RowPool, sequence: AnswerSequence, stopped: Callable[[], bool]
-) -> Iterator[AnswerPiece | AnswerFinish]:
+def _events(pool: RowPool, sequence: AnswerSequence, stopped: Callable[[], bool]) -> Iterator[AnswerPart]:
     start(pool, sequence)
     yield from sequence.new_text()
     while sequence.reason is None and not stopped():

@@ -47,8 +47,11 @@ class ScriptedModel:
             self.gate.acquire()
         self.passes += 1
         keys, _ = cache.update(input_ids.double()[:, None, :, None], input_ids.double()[:, None, :, None], 0)
-        logits = torch.zeros(1, 1, _VOCABULARY)
-        logits[0, 0, self._next(keys[0, 0, :, 0].long().tolist())] = 1.0
+        read = keys[0, 0, :, 0].long().tolist()
+        scored = max(1, logits_to_keep)
+        logits = torch.zeros(1, scored, _VOCABULARY)
+        for place in range(scored):
+            logits[0, place, self._next(read[: len(read) - scored + 1 + place])] = 1.0
         return SimpleNamespace(logits=logits, past_key_values=cache)
 
     __call__ = forward

@@ -79,6 +79,6 @@ def test_the_reasoning_is_closed_as_the_template_closes_it(tokenizer: TextTokeni
 @pytest.mark.parametrize(("template", "closing"), [("alpaca-reasoning", "\n\n### Response:\n"), ("alpaca", "")])
 def test_templates_of_text_close_it_as_they_are_written(tokenizer: TextTokenizer, template: str, closing: str) -> None:
     body = b'{"messages": [{"role": "user", "content": "hi"}], "suiron": {"template": "%s"}}' % template.encode()
-    asked = chat_prompt(LoadedModel(None, tokenizer, ""), parse_request(body, ChatRequest))  # type: ignore[arg-type]
+    asked = chat_prompt(LoadedModel(None, tokenizer, ""), parse_request(body, ChatRequest), False)  # type: ignore[arg-type]
     assert tokenizer.decode(asked.closing) == closing
     assert asked.start == ("reasoning" if closing else "response")

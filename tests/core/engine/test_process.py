@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from core.base import child
@@ -59,7 +60,7 @@ async def told(client: Engine, question: ChatQuestion) -> tuple[str, AnswerFinis
     async for item in client.ask(question):
         if isinstance(item, AnswerPiece):
             text += item.text
-        else:
+        elif isinstance(item, AnswerFinish):
             finish = item
     assert finish is not None
     return text, finish
@@ -93,6 +94,14 @@ async def test_a_whole_life(client: EngineClient, tiny_folder: Path, tiny_adapte
     assert base
     assert (finish.reason, finish.ending, finish.tokens) == ("length", "in_reasoning", 50)
     assert finish.tokens_per_second > 0
+    drafted, _ = await told(client, msgspec.structs.replace(question, draft="立山", on_loop="stop"))
+    assert drafted == base
+    scores = await client.score(question, ["3015 m", [5, 6]])
+    assert [len(one.tokens) for one in scores.continuations] == [6, 2]
+    assert scores.prefix_tokens == finish.prompt_tokens
+    assert (await client.score("Once", [" upon"])).continuations[0].sum < 0
+    with pytest.raises(UsageError, match="no tokens"):
+        await client.score("Once", [""])
 
     await client.ensure(str(tiny_folder), str(tiny_adapter), nothing)
     tuned, _ = await told(client, question)

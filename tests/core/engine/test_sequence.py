@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from core.engine.answer_text import AnswerText
+from core.engine.answer_reader import AnswerReader
 from core.engine.protocol import AnswerFinish, AnswerPiece
 from core.engine.sequence import FLUSH_SECONDS, FLUSH_TOKENS, AnswerSequence
 from core.engine.steps.step import GREEDY
@@ -23,7 +23,7 @@ def tokenizer(tiny_folder: Path) -> TextTokenizer:
 
 def sequence(tokenizer: TextTokenizer, limit: int = 100, splitter: Splitter | None = None) -> AnswerSequence:
     made = AnswerSequence(
-        [1, 2], AnswerText(tokenizer, splitter), choice=GREEDY, limit=limit, stop_ids=frozenset({END})
+        [1, 2], AnswerReader(tokenizer, splitter), choice=GREEDY, limit=limit, stop_ids=frozenset({END})
     )
     made.begin()
     return made

@@ -16,10 +16,14 @@ import httpx
 import msgspec
 import pytest
 
-from core.engine import resident_model
+from core.engine import load_check
 from core.engine.openai_api import BODY_LIMIT
 from core.engine.protocol import AnswerFinish, EngineStatus
 from core.engine.server import make_app
+from core.models import loading
+from core.models.backend import Backend
+from core.models.checked_model import CheckedModel
+from core.models.load_form import LoadForm
 from core.models.loading import LoadedModel
 from core.tokens.tokenizer import TextTokenizer
 from tests.core.engine.scripted_model import ScriptedModel
@@ -84,10 +88,19 @@ async def test_streamed_and_whole_are_the_same_answer(tiny: httpx.AsyncClient) -
     assert (finish.reason, finish.ending, finish.tokens) == ("length", "in_reasoning", 30)
     assert usage["choices"] == []
     prompt = finish.prompt_tokens
+    cached = finish.reused_tokens
+    assert cached == prompt - 1, "the same was asked before"
+    assert whole["usage"]["prompt_tokens_details"] == {"cached_tokens": 0}
+    whole["usage"]["prompt_tokens_details"]["cached_tokens"] = cached
     assert (
         usage["usage"]
         == whole["usage"]
-        == {"prompt_tokens": prompt, "completion_tokens": 30, "total_tokens": prompt + 30}
+        == {
+            "prompt_tokens": prompt,
+            "completion_tokens": 30,
+            "total_tokens": prompt + 30,
+            "prompt_tokens_details": {"cached_tokens": cached},
+        }
     )
     assert whole["object"] == "chat.completion"
     assert {chunk["object"] for chunk in (first, *chunks, last)} == {"chat.completion.chunk"}
@@ -154,13 +167,13 @@ async def test_adapters_come_and_go_without_loading_the_base_again(
     http: httpx.AsyncClient, tiny_folder: Path, tiny_adapter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loads: list[str] = []
-    load_base = resident_model.load_for_inference
+    read = loading.load_checked
 
-    def counted(name: str, *rest: Any, **more: Any) -> LoadedModel:
-        loads.append(name)
-        return load_base(name, *rest, **more)
+    def counted(checked: CheckedModel, progress: Any) -> LoadedModel:
+        loads.append(checked.name)
+        return read(checked, progress)
 
-    monkeypatch.setattr(resident_model, "load_for_inference", counted)
+    monkeypatch.setattr(loading, "load_checked", counted)
     adapter = tmp_path / "run-7" / "adapter"
     shutil.copytree(tiny_adapter, adapter)
     await load(http, tiny_folder)
@@ -278,7 +291,7 @@ async def test_an_adapter_of_another_model_is_refused_and_the_base_is_unharmed(
         (b'{"messages": [{"role": "user", "content": "x"}], "max_tokens": -1}', "max_tokens"),
         (b'{"messages": [{"role": "user", "content": "x"}], "temperature": -1}', "temperature"),
         (b'{"messages": [{"role": "user", "content": "x"}], "top_p": 0}', "top_p"),
-        (b'{"messages": [{"role": "user", "content": "x"}], "n": 2}', "n:"),
+        (b'{"messages": [{"role": "user", "content": "x"}], "n": 9}', "n`"),
         (b'{"messages": [{"role": "user", "content": "x"}], "tools": [1]}', "tools[0]"),
         (b'{"messages": [{"role": "user", "content": "x"}], "response_format": {"type": "json"}}', "response_format"),
         (b'{"messages": [{"role": "user", "content": "x"}], "web_search": 1}', "does not support web_search"),
@@ -321,8 +334,15 @@ class Held:
         self.gate = threading.Semaphore(0)
         self.model = ScriptedModel(tokenizer.encode("abcdefgh" * 500)[0], self.gate)
         held = LoadedModel(model=self.model, tokenizer=tokenizer, backend="scripted")
-        monkeypatch.setattr(resident_model, "load_for_inference", lambda *_, **__: held)
-        monkeypatch.setattr(resident_model, "check_model", lambda *_: folder)
+        backend = Backend("transformers", "cpu", "scripted")
+
+        def checked(name: str, *_: Any, form: LoadForm, **__: Any) -> CheckedModel:
+            return CheckedModel(
+                name=name, folder=folder / name, fingerprint=name, form=form, backend=backend, tokenizer=tokenizer
+            )
+
+        monkeypatch.setattr(load_check, "resolve_and_check", checked)
+        monkeypatch.setattr(loading, "load_checked", lambda *_: held)
         self.app = make_app(end=lambda: None, first=("held", ""))
 
     def release(self, tokens: int) -> None:
@@ -453,7 +473,7 @@ async def test_an_answer_whose_text_cannot_be_made_fails_alone(
         raise ValueError("no text")
 
     with monkeypatch.context() as patch:
-        patch.setattr("core.engine.answer_text.AnswerText.push", broken)
+        patch.setattr("core.engine.answer_reader.AnswerReader.push", broken)
         reply = await tiny.post("/v1/chat/completions", json=question())
     assert reply.status_code == 503
     assert "no text" in reply.json()["error"]["message"]

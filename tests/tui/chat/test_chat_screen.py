@@ -16,6 +16,7 @@ from textual.widgets import Input, Static, TextArea
 
 from core.base.errors import EngineError, ModelError
 from core.engine.protocol import EngineStatus
+from core.engine.sentinel import LoopWarning
 from core.runs.checkpoint_folders import ADAPTER_NEEDED
 from core.runs.run_folder import RunFolder, create_run_folder
 from core.runs.spec import DataSection, MixturePart, ModelSection, PromptSection, RunSpec, dump_run_spec
@@ -137,6 +138,33 @@ async def test_a_second_question_replaces_the_first_answer() -> None:
         c.engine.say(*reasoning("new thought"), *response("new answer"), finish())
         await c.ended()
         assert (c.shown("reasoning"), c.shown("response")) == ("new thought", "new answer")
+
+
+async def test_asking_again_tells_what_stood_there() -> None:
+    async with chat(ScriptedEngine()) as c:
+        await c.ask()
+        assert (c.engine.questions[0].draft, c.engine.questions[0].draft_reasoning) == ("", "")
+        c.engine.say(*reasoning("old thought"), *response("old answer"), finish())
+        await c.ended()
+        await c.ask()
+        assert (c.engine.questions[1].draft, c.engine.questions[1].draft_reasoning) == ("old answer", "old thought")
+        c.engine.say(*response("new"), msgspec.structs.replace(finish(), drafted_tokens=9))
+        await c.ended()
+        assert "12 tokens, 9 as before" in c.line
+
+
+async def test_a_loop_is_told_while_the_answer_arrives_and_behind_it() -> None:
+    async with chat(ScriptedEngine(), (120, 40)) as c:
+        await c.ask()
+        loop = LoopWarning("period", 3, 40, 192)
+        c.engine.say(*response("so so so"), loop, *response(" so so so"))
+        await c.until(lambda: "the same 3 tokens again and again since token 41" in c.line)
+        assert c.line.startswith("The response goes round in a loop")
+        told = msgspec.structs.replace(finish("stop_string"), loop=loop, stop_string="\x1b[2J", reasoning_closed=True)
+        c.engine.say(told)
+        await c.ended()
+        assert c.line.startswith("Stop text reached ('\\x1b[2J'), the same 3 tokens again and again since token 41")
+        assert "closed at the budget" in c.line
 
 
 async def test_endings_that_need_a_word() -> None:

@@ -439,7 +439,7 @@ async def test_marks_are_switched_off_and_on() -> None:
     marked = ColumnMapping(GUESS.picks, marks=(RowMark("label"),))
     async with shown(columns(mapping=marked), WIDE) as person:
         await person.sees("Marks: label (false is left out)", "learn all rows")
-        await person.press("A")
+        await person.press("asterisk")
         await person.sees("Every row is learnt; marks that are not obeyed: label", "obey the marks")
         await person.press("enter")
         choice = await person.gives()
@@ -449,9 +449,9 @@ async def test_marks_are_switched_off_and_on() -> None:
     )
     async with shown(known, NARROW) as person:
         await person.sees("not obeyed: label")
-        await person.press("A", "enter")
+        await person.press("asterisk", "enter")
         choice = await person.gives()
         assert choice is not None and choice.mapping.marks == (RowMark("label"),)
     async with shown(columns(), WIDE) as person:
-        await person.press("A")
+        await person.press("asterisk")
         assert "arks" not in person.text

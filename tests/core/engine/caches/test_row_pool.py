@@ -11,13 +11,16 @@ from typing import Any
 import pytest
 import torch
 
-from core.engine.answer_text import AnswerText
+from core.engine.answer_reader import AnswerReader
 from core.engine.caches import lane_maker
 from core.engine.caches.lane import Lane
 from core.engine.caches.row_pool import RowPool, make_pool
 from core.engine.sequence import AnswerSequence
 from core.engine.steps.captured_step import CapturedStep
+from core.engine.steps.rows import RowStep
 from core.engine.steps.step import GREEDY, TokenChoice
+from core.engine.thinking_budget import ThinkingBudget
+from core.splitter.splitter import THINK, Splitter
 from core.tokens.tokenizer import TextTokenizer
 from tests.core.engine.run_sequence import run, start, step
 from tests.core.engine.steps.conftest import greedy
@@ -41,7 +44,7 @@ class Asked:
     def __call__(self, prompt: list[int], limit: int = 10, adapter: str | None = None, **more: Any) -> AnswerSequence:
         made = AnswerSequence(
             prompt,
-            AnswerText(self._tokenizer, None),
+            AnswerReader(self._tokenizer, None),
             limit=limit,
             stop_ids=frozenset(),
             **({"choice": GREEDY} | more),
@@ -261,6 +264,49 @@ def test_rows_grow_with_need_and_answers_move_along(exact_llama: Any, asked: Ask
     run(pool, alone_again)
     assert alone_again.tokens == batch[3].tokens[:10]
     assert alone_again.reused == len(batch[3].prompt) - 1 or len(batch[3].prompt) < 17
+
+
+@pytest.mark.usefixtures("captured")
+@pytest.mark.parametrize("one_behind", [True, False])
+@pytest.mark.parametrize("moves_after", range(1, 16))
+def test_given_tokens_move_along_too(
+    exact_llama: Any,
+    tokenizer: TextTokenizer,
+    moves_after: int,
+    one_behind: bool,
+    asked: Asked,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if not one_behind:
+        monkeypatch.setattr(CapturedStep, "chosen", RowStep.chosen)
+    closing = tokenizer.encode("\n</think>\n")[0]
+    count = len(closing)
+    prompt = list(range(5, 60))
+
+    def thinking() -> AnswerSequence:
+        reader = AnswerReader(
+            tokenizer, Splitter(THINK, "reasoning"), start="reasoning", budget=ThinkingBudget(3, closing)
+        )
+        return AnswerSequence(prompt, reader, choice=GREEDY, limit=20, stop_ids=frozenset())
+
+    alone = thinking()
+    run(make_pool(exact_llama, (), BUDGET), alone)
+    place = next(at for at in range(len(alone.tokens)) if alone.tokens[at : at + count] == closing)
+    assert alone.tokens[:place] == greedy(exact_llama, prompt, place)
+    assert alone.tokens[place:] == closing + greedy(
+        exact_llama, prompt + alone.tokens[: place + count], 20 - place - count
+    )
+
+    pool, moved = make_pool(exact_llama, (), BUDGET), thinking()
+    start(pool, moved)
+    for _ in range(moves_after):
+        step(pool)
+    other = asked(list(range(90, 120)))
+    start(pool, other)
+    while moved.reason is None or other.reason is None:
+        step(pool)
+    assert moved.tokens == alone.tokens
+    assert other.tokens == greedy(exact_llama, other.prompt, 10)
 
 
 @pytest.mark.usefixtures("captured")
