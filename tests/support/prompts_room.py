@@ -64,7 +64,7 @@ async def opened(rows: Path, model: Path | str, size: tuple[int, int] = (80, 24)
     app = SuironApp(str(rows), model=str(model))
     async with app.run_test(size=size) as pilot:
         await until(pilot, lambda: app.dataset is not None)
-        await pilot.press("4")
+        await pilot.press("5")
         await until(pilot, lambda: "prompts" in app.rooms and app.rooms["prompts"].query(Sheet))
         hands = Hands(pilot)
         await hands.shows("row ")

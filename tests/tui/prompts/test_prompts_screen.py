@@ -383,7 +383,7 @@ async def test_a_template_is_saved_as_ones_own_and_joins_the_mixture(rows: Path,
         dialog.query_one(f"#weight-{names.index('mine')}", Input).value = "1"
         dialog.query_one(f"#weight-{names.index('alpaca')}", Input).value = ""
         dialog.query_one(f"#weight-{names.index('alpaca-reasoning')}", Input).value = ""
-        await until(hands.pilot, lambda: "6 rows without reasoning are left out" in said())
+        await until(hands.pilot, lambda: "left out: 6 rows without reasoning" in said())
         assert "100 %, 54 rows" in str(dialog.query_one(f"#share-{names.index('mine')}", Static).visual)
         await hands.press("enter")
         await hands.press("escape")
