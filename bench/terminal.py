@@ -83,7 +83,8 @@ class Terminal:
             "LANG": "C.UTF-8",
             **(env or {}),
         }
-        environment.pop("NO_COLOR", None)
+        for name in ("NO_COLOR", "COLUMNS", "LINES"):  # the size is that of the terminal
+            environment.pop(name, None)
         self.started = time.perf_counter()
         self.process = subprocess.Popen(
             argv,

@@ -14,10 +14,14 @@ import httpx
 import msgspec
 import pytest
 
-from core.engine import resident_model
+from core.engine import load_check
 from core.engine.protocol import AnswerFinish
 from core.engine.sentinel import LoopWarning
 from core.engine.server import make_app
+from core.models import loading
+from core.models.backend import Backend
+from core.models.checked_model import CheckedModel
+from core.models.load_form import LoadForm
 from core.models.loading import LoadedModel
 from core.tokens.tokenizer import TextTokenizer
 from tests.core.engine.scripted_model import ScriptedModel
@@ -43,8 +47,15 @@ def writes(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Writes:
     async def make(text: str) -> AsyncIterator[httpx.AsyncClient]:
         model = ScriptedModel(tokenizer.encode(text)[0])
         loaded = LoadedModel(model=model, tokenizer=tokenizer, backend="scripted")
-        monkeypatch.setattr(resident_model, "load_for_inference", lambda *_, **__: loaded)
-        monkeypatch.setattr(resident_model, "check_model", lambda *_: tiny_folder)
+        backend = Backend("transformers", "cpu", "scripted")
+
+        def checked(name: str, *_: Any, form: LoadForm, **__: Any) -> CheckedModel:
+            return CheckedModel(
+                name=name, folder=tiny_folder / name, fingerprint=name, form=form, backend=backend, tokenizer=tokenizer
+            )
+
+        monkeypatch.setattr(load_check, "resolve_and_check", checked)
+        monkeypatch.setattr(loading, "load_checked", lambda *_: loaded)
         async with served() as http:
             await http.post("/suiron/load", json={"model": "scripted", "stream": True})
             yield http

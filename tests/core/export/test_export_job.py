@@ -169,7 +169,7 @@ def test_what_was_written_stays_where_asking_fails(
     monkeypatch.setattr("core.export.exported_models.load_folder", fail)
     job = export_here(run, tmp_path / "out", "merged")
     assert job.status().state == "finished"
-    assert "written, not asked: asking it failed (the GPU ran out of memory)" in job.status().message
+    assert "written, not asked: asking it failed (the GPU ran out of memory" in job.status().message
     assert "was not asked" in (tmp_path / "out" / "README.md").read_text("utf-8")
     assert (tmp_path / "out" / "model.safetensors").is_file()
 
