@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import lru_cache
 
 from core.base.errors import SuironError
 from core.models.fit.changes import changes_that_fit
@@ -18,7 +19,6 @@ from core.runs.spec import RunSpec
 from core.runs.spec_memory import placement_of, training_shape_of
 
 _SECONDS = 5.0  # for which the free memory is not asked again: nvidia-smi takes a while
-_known: dict[str, tuple[float, DeviceMemory | None]] = {}
 
 
 def memory_line(spec: RunSpec) -> str:
@@ -50,9 +50,10 @@ def memory_line(spec: RunSpec) -> str:
 
 
 def _gpu_now() -> DeviceMemory | None:
-    asked, memory = _known.get("gpu", (-_SECONDS, None))
-    now = time.monotonic()
-    if now - asked >= _SECONDS:
-        memory = gpu_memory()
-        _known["gpu"] = (now, memory)
-    return memory
+    return _gpu_in(int(time.monotonic() // _SECONDS))
+
+
+@lru_cache(maxsize=1)
+def _gpu_in(period: int) -> DeviceMemory | None:
+    """The GPU's memory as it was when first asked in this period of `_SECONDS`."""
+    return gpu_memory()

@@ -57,10 +57,8 @@ def read_pace(spec: RunSpec) -> RunPace:
     pace = RunPace()
     for run in list_training_runs()[:_RUNS_ASKED]:
         try:
-            other = run.spec() if run.kind() == "train" else None
+            other = run.spec()
         except RunError:
-            continue
-        if other is None:
             continue
         if pace.tokens_per_row is None and other.data.source == spec.data.source:
             pace = msgspec.structs.replace(pace, tokens_per_row=_tokens_per_row(run))
