@@ -54,27 +54,14 @@ def greedy_answers(
 def _continue(
     model: Any, prompts: list[Sequence[int]], answers: list[list[int]], stops: frozenset[int], most: int
 ) -> Iterator[int]:
-    """Append to `answers`, and yield after each token how many are done. Prompts are padded on the left."""
-    import torch
+    """Append to `answers`, and yield after each token how many are done."""
+    from core.models.padded_rows import PaddedRows
 
-    longest = max(len(prompt) for prompt in prompts)
-    device = model.device
-    ids = torch.tensor([[0] * (longest - len(prompt)) + list(prompt) for prompt in prompts], device=device)
-    mask = torch.tensor([[0] * (longest - len(prompt)) + [1] * len(prompt) for prompt in prompts], device=device)
-    positions = (mask.cumsum(-1) - 1).clamp(min=0)
+    rows = PaddedRows(model, pad=0)
     done = [False] * len(prompts)
-    cache: Any = None
-    for _ in range(most):
-        out = model(
-            input_ids=ids,
-            attention_mask=mask,
-            position_ids=positions,
-            past_key_values=cache,
-            use_cache=True,
-            logits_to_keep=1,
-        )
-        cache = out.past_key_values
-        chosen = out.logits[:, -1].float().argmax(-1)
+    scores = rows.start(prompts)
+    for count in range(1, most + 1):
+        chosen = scores.float().argmax(-1)
         for index, token in enumerate(chosen.tolist()):
             if not done[index]:
                 answers[index].append(token)
@@ -82,8 +69,8 @@ def _continue(
         yield sum(done)
         if all(done):
             return
-        ids, positions = chosen[:, None], positions[:, -1:] + 1
-        mask = torch.cat([mask, mask.new_ones((len(prompts), 1))], dim=-1)
+        if count < most:
+            scores = rows.append(chosen)
     yield len(prompts)
 
 

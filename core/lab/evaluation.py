@@ -178,28 +178,14 @@ class _AskedRow:
 
 
 def _decode_batch(model: Any, batch: list[_AskedRow], max_tokens: int) -> Iterator[_AskedRow]:
-    """Decodes a batch greedily, padded on the left; yields each row when it is done. Rows that are done leave the
-    batch, so that it gets smaller while the long answers are decoded."""
-    import torch
+    """Decodes a batch greedily; yields each row when it is done. Rows that are done leave the batch, so that it gets
+    smaller while the long answers are decoded."""
+    from core.models.padded_rows import PaddedRows
 
-    device = model.device
-    longest = max(len(row.prompt) for row in batch)
-    pads = [longest - len(row.prompt) for row in batch]
-    ids = torch.tensor([[0] * pad + row.prompt for pad, row in zip(pads, batch, strict=True)], device=device)
-    mask = torch.tensor([[0] * pad + [1] * (longest - pad) for pad in pads], device=device)
-    positions = (mask.cumsum(-1) - 1).clamp(min=0)
-    cache: Any = None
-    for _ in range(max_tokens):
-        out = model(
-            input_ids=ids,
-            attention_mask=mask,
-            position_ids=positions,
-            past_key_values=cache,
-            use_cache=True,
-            logits_to_keep=1,
-        )
-        cache = out.past_key_values
-        tokens = out.logits[:, -1].argmax(-1)
+    rows = PaddedRows(model, pad=0)
+    scores = rows.start([row.prompt for row in batch])
+    for count in range(1, max_tokens + 1):
+        tokens = scores.argmax(-1)
         for row, token in zip(batch, tokens.tolist(), strict=True):
             if not row.done and not row.add_token(token):
                 row.done = True
@@ -208,12 +194,8 @@ def _decode_batch(model: Any, batch: list[_AskedRow], max_tokens: int) -> Iterat
         if not unfinished:
             return
         # a cache that cannot drop rows keeps them; their tokens are ignored
-        can_drop = all(hasattr(layer, "batch_select_indices") for layer in cache.layers)
-        if len(unfinished) < len(batch) and can_drop:
-            unfinished_rows = torch.tensor(unfinished, device=device)
-            cache.batch_select_indices(unfinished_rows)
-            batch = [batch[index] for index in unfinished]
-            tokens, mask, positions = tokens[unfinished_rows], mask[unfinished_rows], positions[unfinished_rows]
-        ids, positions = tokens[:, None], positions[:, -1:] + 1
-        mask = torch.cat([mask, mask.new_ones((len(batch), 1))], dim=-1)
+        if len(unfinished) < len(batch) and rows.keep(unfinished):
+            batch, tokens = [batch[index] for index in unfinished], tokens[unfinished]
+        if count < max_tokens:
+            scores = rows.append(tokens)
     yield from (row for row in batch if not row.done)

@@ -12,6 +12,7 @@ import msgspec
 import torch
 
 from core.base.plural import counted
+from core.models.padded_rows import PaddedRows
 from core.runs.job_requests import JobRequest
 from core.runs.process import JobProcess
 from core.runs.run_folder import RunFolder
@@ -19,7 +20,7 @@ from core.runs.samples_file import ProbeAnswer, append_sample
 from core.tokens.detokenizer import Detokenizer
 from core.tokens.tokenizer import TextTokenizer
 from core.training.failure_causes import failure_cause
-from core.training.probe_decoding import NOT_FINITE, CachedRows, WholeRows, greedy_tokens
+from core.training.probe_decoding import NOT_FINITE, WholeRows, greedy_tokens
 from core.training.probe_questions import Probe
 
 if TYPE_CHECKING:
@@ -100,8 +101,8 @@ class ProbeAsker:
         by_length = sorted(probes, key=lambda probe: len(probe.ids))
         return [by_length[first : first + size] for first in range(0, len(by_length), size)]
 
-    def _stepper(self, model: Any) -> CachedRows | WholeRows:
-        return (WholeRows if self._whole else CachedRows)(model, self._tokenizer.eos_id)
+    def _stepper(self, model: Any) -> PaddedRows | WholeRows:
+        return (WholeRows if self._whole else PaddedRows)(model, self._tokenizer.eos_id)
 
     def _answer(
         self, model: Any, probes: Sequence[Probe], step: int, stopped: Callable[[], bool]

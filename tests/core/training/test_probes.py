@@ -131,8 +131,9 @@ def greedy_alone(model: Any, prompt: list[int], limit: int) -> list[int]:
 def test_rows_decoded_together_have_the_tokens_that_each_has_alone(kind: str, whole: bool) -> None:
     import torch
 
+    from core.models.padded_rows import PaddedRows
     from core.training.lean_layers import use_lean_layers
-    from core.training.probe_decoding import CachedRows, WholeRows, greedy_tokens
+    from core.training.probe_decoding import WholeRows, greedy_tokens
 
     model = make_packable_model(kind).eval()
     prompts = [list(range(1, 4)), list(range(9, 40)), [7]]
@@ -145,7 +146,7 @@ def test_rows_decoded_together_have_the_tokens_that_each_has_alone(kind: str, wh
             found[row].append(token)
             return row == 1 and len(found[row]) == 5  # one row ends before the others
 
-        stepper = (WholeRows if whole else CachedRows)(model, VOCABULARY - 1)
+        stepper = (WholeRows if whole else PaddedRows)(model, VOCABULARY - 1)
         assert greedy_tokens(stepper, prompts, 12, ends, lambda: False)
     assert found == [wanted[0], wanted[1][:5], wanted[2]]
 
