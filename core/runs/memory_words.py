@@ -22,8 +22,9 @@ _SECONDS = 5.0  # for which the free memory is not asked again: nvidia-smi takes
 
 
 def memory_line(spec: RunSpec) -> str:
-    """`at 2,048 tokens a row 1.3 GiB of 15.2 free, fits`, with the cheapest change that makes it fit where it does not; empty where the
-    model is not on this disk. Rows count as long as they may be. Reads headers and asks the GPU, no weights."""
+    """`at 2,048 tokens a row 1.3 GiB of 15.2 free, fits`, with the cheapest change that makes it fit where it does not;
+    empty where the model is not on this disk. Rows count as long as they may be. Reads headers and asks the GPU, no
+    weights."""
     try:
         folder = tokenizer_folder(spec.model.name)
         if folder is None or not (folder / "config.json").is_file():

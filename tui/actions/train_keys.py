@@ -41,7 +41,6 @@ TRAIN_ACTIONS: tuple[Action, ...] = (
         "next_run",
         plain="R",
         everywhere=True,
-        footer=True,
     ),
     Action(
         "train.all_settings",
@@ -51,6 +50,16 @@ TRAIN_ACTIONS: tuple[Action, ...] = (
         "all_settings",
         everywhere=True,
         footer=True,
+    ),
+    Action(
+        "train.show_samples",
+        "D",
+        "Answers",
+        "Show what the model answers to its probe questions, and what changed since it began.",
+        "show_samples",
+        everywhere=True,
+        footer=True,
+        shared="difference",
     ),
     Action(
         "train.pause_run",
@@ -139,15 +148,6 @@ TRAIN_ACTIONS: tuple[Action, ...] = (
         "Change a setting of the run while it works: checkpoints, evaluations, patience, clipping, bad losses.",
         "change_running",
         everywhere=True,
-    ),
-    Action(
-        "train.show_samples",
-        "D",
-        "Answers",
-        "Show what the model answers to its probe questions, and what changed since it began.",
-        "show_samples",
-        everywhere=True,
-        shared="difference",
     ),
     Action(
         "train.search_console",
