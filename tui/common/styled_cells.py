@@ -34,7 +34,7 @@ class CellLines(Widget):
 
     def show(self, rows: Sequence[CellRow]) -> None:
         """Replace the rows; unchanged cells are not drawn again."""
-        before, self._rows = self._rows, [_cells(row) for row in rows]
+        before, self._rows = self._rows, [_without_blank_roles(_cells(row)) for row in rows]
         changed = []
         for y in range(max(len(before), len(self._rows))):
             old = before[y] if y < len(before) else []
@@ -82,6 +82,20 @@ def _cells(row: CellRow) -> list[_Cell]:
                 cells += [("", role)] * (width - 1)
             elif cells:
                 cells[-1] = (cells[-1][0] + text[start:end], cells[-1][1])
+    return cells
+
+
+def _without_blank_roles(cells: list[_Cell]) -> list[_Cell]:
+    """The cells without blank ones at the end, each other blank one in the role before it: a role colours text only, so
+    what a row looks like, and nothing that was drawn before it, decides which segments it has."""
+    while cells and cells[-1][0] == " ":
+        cells.pop()
+    role = ""
+    for index, (grapheme, own) in enumerate(cells):
+        if grapheme == " ":
+            cells[index] = (" ", role)
+        else:
+            role = own
     return cells
 
 
