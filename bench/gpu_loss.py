@@ -36,7 +36,8 @@ def measure_kind(kind: str, model: str, rows: str) -> dict[str, Any]:
     from core.data.source import open_data
     from core.examples.build import build_training_set
     from core.models.backend import prepare_imports
-    from core.models.loading import LoraSettings, load_for_training
+    from core.models.loading import load_for_training
+    from core.models.lora_settings import LoraSettings
     from core.models.resolve import local_model_folder
     from core.runs.spec import DataSection, ModelSection, PromptSection, RunSpec, TrainSection
     from core.tokens.loss_mask import SectionWeights

@@ -17,17 +17,18 @@ from core.models.adapter_check import ADAPTER_FILES, CheckedAdapter, check_adapt
 from core.models.backend import MAKING_MODULES, Backend, choose_backend, dtype_name, prepare_imports
 from core.models.checked_model import CheckedModel, check_weights, resolve_and_check
 from core.models.dequantised import dequantise_weights, dequantised_bytes
-from core.models.device_memory import available_bytes, device_memory, placement_of
+from core.models.device_memory import available_bytes
 from core.models.fingerprint import adapter_version
-from core.models.fit.memory import FitCheck, TrainingShape, check_fits
+from core.models.fit.memory import FitCheck
 from core.models.give_memory_back import give_memory_back
 from core.models.load_form import LoadForm, TrainedBase
+from core.models.lora_settings import LoraSettings, check_fits_training
 from core.models.packable import why_not_packable
 from core.models.resolve import OnProgress, local_model_folder, read_model_config
 from core.models.tensor_comparison import some_names
 from core.tokens.tokenizer import TextTokenizer
 
-__all__ = ["ADAPTER_FILES", "LoadedModel", "LoraSettings", "attach_adapter", "load_checked", "load_for_inference"]
+__all__ = ["ADAPTER_FILES", "LoadedModel", "attach_adapter", "load_checked", "load_for_inference"]
 
 _DEQUANTISED_SHARE = 0.4  # of the free memory that 4-bit weights may take in 16 bit; the rest is for activations
 
@@ -61,42 +62,6 @@ class LoadedModel(msgspec.Struct, frozen=True):
     """What the user should know of its files and its adapters, as clauses."""
     fit: FitCheck | None = None
     """What was estimated of its memory before it was loaded."""
-
-
-class LoraSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """The settings of the adapter to train, including those of its first weights and its memory."""
-
-    r: int
-    """Rank of the two factors."""
-    alpha: int
-    """Scale of the update: alpha / r, or alpha / sqrt(r) with `use_rslora`."""
-    dropout: float
-    """Probability from 0 to 1 that an input of the adapter is dropped in training."""
-    target_modules: tuple[str, ...]
-    """Names of the modules that get an adapter (`q_proj`)."""
-    bias: str
-    """Which biases are trained, in PEFT's words: `none`, `all` or `lora_only`."""
-    use_rslora: bool
-    """Whether the update is scaled by alpha / sqrt(r) (rank-stabilised LoRA, arXiv:2312.03732)."""
-    seed: int
-    """Seed of the adapter's first weights."""
-    batch_size: int
-    """Rows in a batch."""
-    tokens: int
-    """Tokens of the longest row."""
-    max_seq_length: int
-    """The most tokens that a row may have."""
-    gradient_checkpointing: bool
-    """Whether activations are recomputed in the backward pass, which saves memory and costs time."""
-    dtype: str = "auto"
-    """The number format of weights that are not quantised (`bfloat16`); `auto`: see `dtype_name`."""
-    packed: bool = False
-    """Whether rows are packed where the model allows it. On CUDA that needs the model as transformers has it, without
-    Unsloth's changes."""
-    optim: str = "auto"
-    """The optimizer's name in a specification, for the estimate of memory."""
-    weighted: bool = False
-    """Whether sections are weighted in the loss, for the same."""
 
 
 def load_for_inference(
@@ -219,7 +184,7 @@ def load_for_training(
     backend = choose_backend(four_bit, lora.dtype, packed)
     progress(f"checking {folder.name}")
     notes = check_weights(folder, trust_remote_code=trust_remote_code)
-    lora, fit = _check_fits_training(folder, backend, lora, insist)
+    lora, fit = check_fits_training(folder, backend, lora, insist)
     if fit.warning:
         progress(fit.warning)
     progress(f"loading {folder.name}: {backend.line}")
@@ -241,42 +206,6 @@ def load_for_training(
         form=LoadForm(four_bit=four_bit, dtype=lora.dtype, trust_remote_code=trust_remote_code),
         notes=notes,
         fit=fit,
-    )
-
-
-def _check_fits_training(
-    folder: Path, backend: Backend, lora: LoraSettings, insist: bool
-) -> tuple[LoraSettings, FitCheck]:
-    """`lora`, without gradient checkpointing, which takes a third more time, where the model fits without it; with
-    Unsloth, which has its own, as it is. And the estimate. Raises ModelError where not even the weights fit."""
-
-    def check(checkpointing: bool) -> tuple[LoraSettings, FitCheck]:
-        fit = check_fits(
-            folder,
-            placement_of(backend, lora.dtype),
-            training_shape(msgspec.structs.replace(lora, gradient_checkpointing=checkpointing)),
-            device_memory(backend.device, backend.machine),
-            insist=insist,
-        )
-        return msgspec.structs.replace(lora, gradient_checkpointing=checkpointing), fit
-
-    if lora.gradient_checkpointing and (backend.device == "cpu" or lora.packed):
-        without = check(False)
-        if without[1].verdict == "fits":
-            return without
-    return check(lora.gradient_checkpointing)
-
-
-def training_shape(lora: LoraSettings) -> TrainingShape:
-    """The settings on which the memory depends."""
-    return TrainingShape(
-        batch_size=lora.batch_size,
-        tokens=lora.tokens,
-        r=lora.r,
-        target_modules=lora.target_modules,
-        gradient_checkpointing=lora.gradient_checkpointing,
-        optim=lora.optim,
-        weighted=lora.weighted,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from core.models.loading import LoraSettings
+from core.models.lora_settings import LoraSettings
 from core.runs.spec import RunSpec
 from core.tokens.loss_mask import is_weighted
 

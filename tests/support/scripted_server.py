@@ -10,10 +10,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import pytest
 import uvicorn
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
+
+from core.engine.remote.capabilities import forget_capabilities
 
 
 class ScriptedServer:
@@ -128,6 +131,15 @@ def scripted_server() -> Iterator[ScriptedServer]:
 
     with serve_app(app) as port:
         script.url = f"http://127.0.0.1:{port}"
+        yield script
+
+
+@contextmanager
+def unknown_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedServer]:
+    """The server, asked without a key and by clients that know nothing of it yet."""
+    monkeypatch.delenv("SUIRON_API_KEY", raising=False)
+    forget_capabilities()
+    with scripted_server() as script:
         yield script
 
 

@@ -16,8 +16,7 @@ from core.base.child import ROOT
 from core.base.command_output import CommandOutput
 from core.base.errors import UsageError
 from core.cli import ask, build_parser
-from core.engine.remote.capabilities import forget_capabilities
-from tests.support.scripted_server import ScriptedServer, scripted_server
+from tests.support.scripted_server import ScriptedServer, unknown_server
 from tests.support.tiny_model import make_tiny_model
 
 SLOW = 300  # seconds before a test that waits for a process gives up
@@ -25,9 +24,7 @@ SLOW = 300  # seconds before a test that waits for a process gives up
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedServer]:
-    monkeypatch.delenv("SUIRON_API_KEY", raising=False)
-    forget_capabilities()
-    with scripted_server() as script:
+    with unknown_server(monkeypatch) as script:
         yield script
 
 

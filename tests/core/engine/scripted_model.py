@@ -4,10 +4,20 @@ every token."""
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 import torch
+
+from core.engine import load_check
+from core.models import loading
+from core.models.backend import Backend
+from core.models.checked_model import CheckedModel
+from core.models.load_form import LoadForm
+from core.models.loading import LoadedModel
+from core.tokens.tokenizer import TextTokenizer
 
 END = 256  # of the tiny model's tokenizer
 _VOCABULARY = 300
@@ -61,3 +71,22 @@ class ScriptedModel:
             if read[-count:] == self.tokens[:count]:
                 return self.tokens[count] if count < len(self.tokens) else END
         return self.tokens[0] if read[-1] != END else END
+
+
+def load_scripted(
+    monkeypatch: pytest.MonkeyPatch, folder: Path, text: str, gate: threading.Semaphore | None = None
+) -> ScriptedModel:
+    """Every load gives a model that writes `text`; folder: with its tokenizer."""
+    tokenizer = TextTokenizer.from_folder(folder)
+    model = ScriptedModel(tokenizer.encode(text)[0], gate)
+    loaded = LoadedModel(model=model, tokenizer=tokenizer, backend="scripted")
+    backend = Backend("transformers", "cpu", "scripted")
+
+    def checked(name: str, *_: Any, form: LoadForm, **__: Any) -> CheckedModel:
+        return CheckedModel(
+            name=name, folder=folder / name, fingerprint=name, form=form, backend=backend, tokenizer=tokenizer
+        )
+
+    monkeypatch.setattr(load_check, "resolve_and_check", checked)
+    monkeypatch.setattr(loading, "load_checked", lambda *_: loaded)
+    return model

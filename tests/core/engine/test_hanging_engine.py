@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import os
 import signal
@@ -24,8 +23,8 @@ from core.engine import engine_process, hang_watch, launch
 from core.engine.client import EngineClient
 from core.engine.engine_process import EngineMovement, end_by_force
 from core.engine.protocol import ChatQuestion, EngineStatus
+from tests.support.engine_processes import SLOW, process_client
 
-SLOW = 120.0  # seconds before a test that waits for a process gives up
 LONG = ChatQuestion(instruction="Go on for ever.", template="alpaca", max_tokens=4000)
 
 
@@ -36,12 +35,8 @@ def no_runtime_folder(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def client() -> Iterator[EngineClient]:
-    yield EngineClient()
-    for process in launch._children.values():
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        process.wait()
-    launch._children.clear()
+    with process_client() as started:
+        yield started
 
 
 def nothing(_: EngineStatus) -> None:

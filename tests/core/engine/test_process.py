@@ -23,8 +23,7 @@ from core.base.errors import EngineError, ModelError, UsageError
 from core.engine import launch
 from core.engine.client import EngineClient
 from core.engine.protocol import AnswerFinish, AnswerPiece, ChatQuestion, Engine, EngineStatus
-
-SLOW = 120.0  # seconds before a test that waits for a process gives up
+from tests.support.engine_processes import SLOW, process_client
 
 LONG = ChatQuestion(instruction="Go on for ever.", template="alpaca", max_tokens=4000)
 
@@ -36,12 +35,8 @@ def no_runtime_folder(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def client() -> Iterator[EngineClient]:
-    yield EngineClient()
-    for process in launch._children.values():
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        process.wait()
-    launch._children.clear()
+    with process_client() as started:
+        yield started
 
 
 def nothing(_: EngineStatus) -> None:

@@ -14,17 +14,11 @@ import httpx
 import msgspec
 import pytest
 
-from core.engine import load_check
 from core.engine.protocol import AnswerFinish
 from core.engine.sentinel import LoopWarning
 from core.engine.server import make_app
-from core.models import loading
-from core.models.backend import Backend
-from core.models.checked_model import CheckedModel
-from core.models.load_form import LoadForm
-from core.models.loading import LoadedModel
 from core.tokens.tokenizer import TextTokenizer
-from tests.core.engine.scripted_model import ScriptedModel
+from tests.core.engine.scripted_model import load_scripted
 
 CHAT, COMPLETIONS = "/v1/chat/completions", "/v1/completions"
 Writes = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
@@ -41,21 +35,10 @@ async def served() -> AsyncIterator[httpx.AsyncClient]:
 @pytest.fixture
 def writes(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Writes:
     """A server whose model writes a text."""
-    tokenizer = TextTokenizer.from_folder(tiny_folder)
 
     @asynccontextmanager
     async def make(text: str) -> AsyncIterator[httpx.AsyncClient]:
-        model = ScriptedModel(tokenizer.encode(text)[0])
-        loaded = LoadedModel(model=model, tokenizer=tokenizer, backend="scripted")
-        backend = Backend("transformers", "cpu", "scripted")
-
-        def checked(name: str, *_: Any, form: LoadForm, **__: Any) -> CheckedModel:
-            return CheckedModel(
-                name=name, folder=tiny_folder / name, fingerprint=name, form=form, backend=backend, tokenizer=tokenizer
-            )
-
-        monkeypatch.setattr(load_check, "resolve_and_check", checked)
-        monkeypatch.setattr(loading, "load_checked", lambda *_: loaded)
+        load_scripted(monkeypatch, tiny_folder, text)
         async with served() as http:
             await http.post("/suiron/load", json={"model": "scripted", "stream": True})
             yield http

@@ -16,17 +16,14 @@ import httpx
 import msgspec
 import pytest
 
-from core.engine import load_check
 from core.engine.openai_api import BODY_LIMIT
 from core.engine.protocol import AnswerFinish, EngineStatus
 from core.engine.server import make_app
 from core.models import loading
-from core.models.backend import Backend
 from core.models.checked_model import CheckedModel
-from core.models.load_form import LoadForm
 from core.models.loading import LoadedModel
 from core.tokens.tokenizer import TextTokenizer
-from tests.core.engine.scripted_model import ScriptedModel
+from tests.core.engine.scripted_model import ScriptedModel, load_scripted
 
 SLOW = 60.0  # seconds before a test that waits for something gives up
 
@@ -330,19 +327,8 @@ class Held:
     """An app whose model writes `abcdefgh...` and waits at each token for `gate`."""
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        tokenizer = TextTokenizer.from_folder(folder)
         self.gate = threading.Semaphore(0)
-        self.model = ScriptedModel(tokenizer.encode("abcdefgh" * 500)[0], self.gate)
-        held = LoadedModel(model=self.model, tokenizer=tokenizer, backend="scripted")
-        backend = Backend("transformers", "cpu", "scripted")
-
-        def checked(name: str, *_: Any, form: LoadForm, **__: Any) -> CheckedModel:
-            return CheckedModel(
-                name=name, folder=folder / name, fingerprint=name, form=form, backend=backend, tokenizer=tokenizer
-            )
-
-        monkeypatch.setattr(load_check, "resolve_and_check", checked)
-        monkeypatch.setattr(loading, "load_checked", lambda *_: held)
+        self.model = load_scripted(monkeypatch, folder, "abcdefgh" * 500, self.gate)
         self.app = make_app(end=lambda: None, first=("held", ""))
 
     def release(self, tokens: int) -> None:

@@ -14,7 +14,8 @@ import pytest
 from core.base.errors import ModelError
 from core.models import loading
 from core.models.expected_tensors import compare_with_config, model_without_weights
-from core.models.loading import LoraSettings, load_for_inference, load_for_training
+from core.models.loading import load_for_inference, load_for_training
+from core.models.lora_settings import LoraSettings
 from tests.support.changed_models import Tensors, copy_of, in_shards, with_config, with_tensors
 from tests.support.tiny_model import make_tiny_model
 

@@ -12,11 +12,10 @@ from textual.pilot import Pilot
 from textual.widgets import Input, OptionList, Static
 
 from core.base import folders
-from core.engine.remote.capabilities import forget_capabilities
 from core.engine.remote.recent_servers import ServerModel, recent_servers, remember_server
 from core.session import Session, load_session, save_session
 from tests.support.scripted_engine import ScriptedEngine
-from tests.support.scripted_server import ScriptedServer, scripted_server
+from tests.support.scripted_server import ScriptedServer, unknown_server
 from tui.app import SuironApp
 from tui.chat.finish_line import FinishLine
 from tui.chat.screen import ChatScreen
@@ -28,9 +27,7 @@ KEY = "chat-key-0123456789"
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedServer]:
-    monkeypatch.delenv("SUIRON_API_KEY", raising=False)
-    forget_capabilities()
-    with scripted_server() as script:
+    with unknown_server(monkeypatch) as script:
         yield script
 
 

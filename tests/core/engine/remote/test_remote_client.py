@@ -15,9 +15,15 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from core.base.errors import EngineError, ModelError, SuironError, UsageError
 from core.engine.protocol import AnswerFinish, AnswerPiece, ChatQuestion, EngineStatus, SamplingWishes
 from core.engine.remote import remote_answer
-from core.engine.remote.capabilities import forget_capabilities
 from core.engine.remote_client import RemoteClient
-from tests.support.scripted_server import ScriptedServer, error, no_model, refuse_fields, scripted_server
+from tests.support.scripted_server import (
+    ScriptedServer,
+    error,
+    no_model,
+    refuse_fields,
+    scripted_server,
+    unknown_server,
+)
 
 KEY = "remotekey-0123456789"
 CHAT = ChatQuestion(instruction="How high is 立山?", template="chat")
@@ -26,9 +32,7 @@ TEXT = ChatQuestion(instruction="How high is 立山?", template="alpaca-reasonin
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedServer]:
-    monkeypatch.delenv("SUIRON_API_KEY", raising=False)
-    forget_capabilities()
-    with scripted_server() as script:
+    with unknown_server(monkeypatch) as script:
         yield script
 
 
